@@ -1,0 +1,53 @@
+//! The rules of a flash sale: who gets a unit, and what that changes.
+//!
+//! Nothing here knows Redis, a clock, randomness or I/O. The instant comes in as an argument, and
+//! every call is one of two kinds:
+//!
+//! * **decide** reads a [`Sale`] and answers with effects: [`decide`](mod@decide)
+//! * **apply** carries out effects, the same way on the primary, on a replica, from the AOF and in
+//!   every test: [`apply`](mod@apply)
+//!
+//! [`Sale::perform`] puts the two together for one command. In the order in which a reader needs
+//! them:
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `options` | what an operator sets: limit, window, hold, rates |
+//! | `reservation` | the reservations and the indexes over them: by buyer, by token, by deadline |
+//! | `log` | the events that MySQL does not have yet |
+//! | `sale` | the sale itself |
+//! | `effect` | what can change, and its encoding |
+//! | `decide` | the order of tests of a TRY, and the rules of every other command |
+//! | `apply` | how each effect changes the sale |
+//! | `soft` | the node's own: counters and rates (GCRA), in no copy of the sale |
+//! | `snapshot` | the whole sale as blocks of bytes, and back |
+//! | `audit` | counts everything again |
+//!
+//! Always true of a sale: `total = available + held + sold`; the events of an epoch are numbered
+//! from 1 without gaps; a reservation is named by the event that made it.
+#![forbid(unsafe_code)]
+
+pub mod apply;
+mod audit;
+pub mod decide;
+mod effect;
+mod log;
+mod options;
+mod reservation;
+mod sale;
+mod snapshot;
+mod soft;
+
+pub use apply::ApplyError;
+pub use audit::{AuditError, Figures};
+pub use decide::{Performed, Refusal, Try};
+pub use effect::{Change, DecodeError, Effect, PAYLOAD_VERSION, Payload};
+pub use log::Log;
+pub use options::{
+    DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, TOKEN_BYTES_MAX,
+    UNITS_MAX,
+};
+pub use reservation::Reservation;
+pub use sale::{Cursor, Phase, Sale};
+pub use snapshot::Part;
+pub use soft::{Counters, Soft};

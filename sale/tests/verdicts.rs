@@ -1,0 +1,325 @@
+//! The order of a TRY's tests, and the rules of a reservation's life.
+
+mod common;
+
+use common::{EPOCH, Node};
+use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
+use seckill_sale::{Cursor, Options, Rate, Refusal};
+
+const HOLD_MS: u64 = 900_000;
+
+fn options() -> Options {
+    Options {
+        name: "Lamp".into(),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_buyer_gets_a_unit_and_the_next_one_does_not() {
+    let mut node = Node::open(1, options());
+    assert_eq!(
+        node.buy(EPOCH, "u1"),
+        Verdict::Accepted(ReservationId::new(EPOCH, 2))
+    );
+    assert_eq!(
+        node.buy(EPOCH + 10, "u2"),
+        Verdict::SoldOut {
+            wait_ms: Some(HOLD_MS - 10)
+        }
+    );
+    assert_eq!(node.sale.available(), 0);
+    assert_eq!(node.sale.held(), 1);
+}
+
+#[test]
+fn a_lost_answer_can_be_asked_for_again_whatever_happened_since() {
+    let mut node = Node::open(5, options());
+    let first = node.ask(EPOCH, "u1", 1, Some("t1")).unwrap();
+    let Verdict::Accepted(rid) = first else {
+        panic!("{first:?}")
+    };
+    let again = Ok(Verdict::Duplicate(rid));
+    assert_eq!(node.ask(EPOCH, "u1", 1, Some("t1")), again);
+
+    node.perform(EPOCH, |sale, _| sale.decide_cancel(EPOCH, rid))
+        .unwrap();
+    assert_eq!(
+        node.ask(EPOCH, "u1", 1, Some("t1")),
+        again,
+        "after a cancel"
+    );
+
+    node.perform(EPOCH, |sale, _| sale.decide_pause()).unwrap();
+    assert_eq!(node.ask(EPOCH, "u1", 1, Some("t1")), again, "while paused");
+    node.perform(EPOCH, |sale, _| sale.decide_close(EPOCH))
+        .unwrap();
+    assert_eq!(
+        node.ask(EPOCH, "u1", 1, Some("t1")),
+        again,
+        "after the close"
+    );
+
+    assert_eq!(
+        node.ask(EPOCH, "u2", 1, Some("t1")),
+        Ok(Verdict::Paused),
+        "a token is its buyer's own"
+    );
+}
+
+#[test]
+fn the_tests_come_in_their_documented_order() {
+    // Everything is wrong at once; each step mends the first thing that is.
+    let mut node = Node::open(
+        1,
+        Options {
+            start_ms: EPOCH + 100,
+            end_ms: EPOCH + 200,
+            rate: Some(Rate {
+                per_second: 1,
+                burst: 1,
+            }),
+            ..options()
+        },
+    );
+    node.perform(EPOCH, |sale, _| sale.decide_pause()).unwrap();
+    assert_eq!(node.buy(EPOCH, "u1"), Verdict::Paused);
+    node.perform(EPOCH, |sale, _| sale.decide_resume()).unwrap();
+    assert_eq!(node.buy(EPOCH, "u1"), Verdict::NotStarted { wait_ms: 100 });
+    assert_eq!(node.buy(EPOCH + 200, "u1"), Verdict::Ended);
+    let rid = node.accepted(EPOCH + 100, "u1");
+    assert_eq!(node.buy(EPOCH + 100, "u1"), Verdict::Duplicate(rid));
+    assert!(matches!(
+        node.buy(EPOCH + 100, "u2"),
+        Verdict::SoldOut { .. }
+    ));
+    node.perform(EPOCH, |sale, _| sale.decide_restock(EPOCH, 1))
+        .unwrap();
+    assert_eq!(
+        node.buy(EPOCH + 100, "u2"),
+        Verdict::Limited { wait_ms: 1000 }
+    );
+    assert_eq!(node.soft.counters.tries, 7);
+    assert_eq!(node.soft.counters.accepted, 1);
+}
+
+#[test]
+fn the_limit_counts_a_buyers_live_units() {
+    let mut node = Node::open(
+        10,
+        Options {
+            limit: 3,
+            ..options()
+        },
+    );
+    assert_eq!(
+        node.ask(EPOCH, "u1", 4, None),
+        Err(Refusal::QuantityAboveLimit { limit: 3 })
+    );
+    let Ok(Verdict::Accepted(two)) = node.ask(EPOCH, "u1", 2, None) else {
+        panic!("two of three")
+    };
+    assert_eq!(node.ask(EPOCH, "u1", 2, None), Ok(Verdict::Duplicate(two)));
+    let Ok(Verdict::Accepted(one)) = node.ask(EPOCH, "u1", 1, None) else {
+        panic!("the third")
+    };
+    assert_eq!(node.ask(EPOCH, "u1", 1, None), Ok(Verdict::Duplicate(one)));
+    node.perform(EPOCH, |sale, _| sale.decide_cancel(EPOCH, two))
+        .unwrap();
+    assert!(matches!(
+        node.ask(EPOCH, "u1", 2, None),
+        Ok(Verdict::Accepted(_))
+    ));
+}
+
+#[test]
+fn more_than_is_left_is_sold_out_and_less_is_not() {
+    let mut node = Node::open(
+        3,
+        Options {
+            limit: 0,
+            hold_ms: 0,
+            ..options()
+        },
+    );
+    assert!(matches!(
+        node.ask(EPOCH, "u1", 2, None),
+        Ok(Verdict::Accepted(_))
+    ));
+    assert_eq!(
+        node.ask(EPOCH, "u1", 2, None),
+        Ok(Verdict::SoldOut { wait_ms: None })
+    );
+    assert!(matches!(
+        node.ask(EPOCH, "u1", 1, None),
+        Ok(Verdict::Accepted(_))
+    ));
+    assert_eq!((node.sale.sold(), node.sale.held()), (3, 0));
+}
+
+#[test]
+fn an_unpaid_hold_lapses_at_its_deadline_and_not_before() {
+    let mut node = Node::open(1, options());
+    let rid = node.accepted(EPOCH, "u1");
+    assert!(matches!(
+        node.buy(EPOCH + HOLD_MS - 1, "u2"),
+        Verdict::SoldOut { wait_ms: Some(1) }
+    ));
+    node.accepted(EPOCH + HOLD_MS, "u2");
+    assert_eq!(
+        node.sale.reservation(rid).unwrap().state,
+        ReservationState::Expired
+    );
+    assert_eq!(
+        node.perform(EPOCH, |sale, _| sale.decide_confirm(EPOCH, rid, false)),
+        Err(Refusal::Gone(ReservationState::Expired))
+    );
+    assert_eq!(
+        node.perform(EPOCH, |sale, _| sale.decide_confirm(EPOCH, rid, true)),
+        Err(Refusal::NoStock { available: 0 })
+    );
+}
+
+#[test]
+fn a_late_payment_takes_the_units_again_if_they_are_there() {
+    let mut node = Node::open(1, options());
+    let rid = node.accepted(EPOCH, "u1");
+    let late = EPOCH + HOLD_MS;
+    let confirm = |late_flag| {
+        move |sale: &seckill_sale::Sale, _: &mut seckill_sale::Soft| {
+            sale.decide_confirm(late, rid, late_flag)
+        }
+    };
+    assert!(node.perform(late, confirm(false)).is_err());
+    assert_eq!(node.perform(late, confirm(true)), Ok(()));
+    assert_eq!((node.sale.sold(), node.sale.available()), (1, 0));
+    assert_eq!(node.buy(late, "u1"), Verdict::Duplicate(rid));
+    node.sale.audit().unwrap();
+}
+
+#[test]
+fn each_step_of_a_reservation_happens_once_and_may_be_repeated() {
+    let mut node = Node::open(2, options());
+    let paid = node.accepted(EPOCH, "u1");
+    let given_up = node.accepted(EPOCH, "u2");
+    for _ in 0..2 {
+        assert_eq!(
+            node.perform(EPOCH, |s, _| s.decide_confirm(EPOCH, paid, false)),
+            Ok(())
+        );
+        assert_eq!(
+            node.perform(EPOCH, |s, _| s.decide_cancel(EPOCH, given_up)),
+            Ok(())
+        );
+    }
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s.decide_cancel(EPOCH, paid)),
+        Err(Refusal::Gone(ReservationState::Confirmed))
+    );
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s.decide_confirm(EPOCH, given_up, true)),
+        Err(Refusal::Gone(ReservationState::Cancelled))
+    );
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s
+            .decide_cancel(EPOCH, ReservationId::new(EPOCH, 99))),
+        Err(Refusal::NoReservation)
+    );
+    assert_eq!((node.sale.sold(), node.sale.available()), (1, 1));
+    assert_eq!(node.sale.head(), EventId::new(EPOCH, 5), "one event a step");
+}
+
+#[test]
+fn restocking_reopens_and_never_takes_what_is_held_or_sold() {
+    let mut node = Node::open(1, options());
+    node.accepted(EPOCH, "u1");
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, -1)),
+        Err(Refusal::RestockBelowAvailable { available: 0 })
+    );
+    node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, 2))
+        .unwrap();
+    node.accepted(EPOCH, "u2");
+    node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, -1))
+        .unwrap();
+    assert_eq!((node.sale.total(), node.sale.available()), (2, 0));
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, i64::MIN)),
+        Err(Refusal::RestockBelowAvailable { available: 0 })
+    );
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, i64::MAX)),
+        Err(Refusal::RestockAboveMax)
+    );
+}
+
+#[test]
+fn the_log_keeps_what_mysql_does_not_have_and_no_more() {
+    let mut node = Node::open(3, options());
+    for uid in ["u1", "u2", "u3"] {
+        node.accepted(EPOCH, uid);
+    }
+    let all = node.sale.events_after(EventId::ZERO, 100).unwrap();
+    assert_eq!(all.events.len(), 4);
+    assert!(matches!(all.events[0].fact, Fact::Opened { total: 3, .. }));
+    let some = node.sale.events_after(EventId::new(EPOCH, 2), 1).unwrap();
+    assert_eq!(some.events[0].seq, 3);
+
+    let ack = |cursor, seq| {
+        move |s: &seckill_sale::Sale, _: &mut seckill_sale::Soft| {
+            s.decide_ack(cursor, EventId::new(EPOCH, seq))
+        }
+    };
+    node.perform(EPOCH, ack(Cursor::Stored, 3)).unwrap();
+    assert_eq!(node.sale.log().len(), 1);
+    assert_eq!(
+        node.sale.relayed(),
+        EventId::new(EPOCH, 3),
+        "stored implies relayed"
+    );
+    node.perform(EPOCH, ack(Cursor::Stored, 1)).unwrap();
+    assert_eq!(
+        node.sale.stored(),
+        EventId::new(EPOCH, 3),
+        "stored never goes back"
+    );
+    node.perform(EPOCH, ack(Cursor::Relayed, 4)).unwrap();
+    node.perform(EPOCH, ack(Cursor::Relayed, 1)).unwrap();
+    assert_eq!(
+        node.sale.relayed(),
+        EventId::new(EPOCH, 3),
+        "relayed goes back to stored"
+    );
+    assert_eq!(
+        node.perform(EPOCH, ack(Cursor::Stored, 5)),
+        Err(Refusal::BeyondHead {
+            head: EventId::new(EPOCH, 4)
+        })
+    );
+    assert_eq!(node.sale.events_after(EventId::new(EPOCH, 4), 10), None);
+}
+
+#[test]
+fn a_rejection_changes_nothing_that_is_kept() {
+    let mut node = Node::open(1, options());
+    node.accepted(EPOCH, "u1");
+    let before = common::bytes(&node.sale);
+    let changes = node.changes.len();
+    for uid in ["u1", "u2", "u3"] {
+        node.buy(EPOCH + 5, uid);
+    }
+    assert_eq!(common::bytes(&node.sale), before);
+    assert_eq!(node.changes.len(), changes);
+}
+
+#[test]
+fn giving_up_again_and_again_does_not_slow_a_buyer_down() {
+    let mut node = Node::open(1, options());
+    for _ in 0..1000 {
+        let rid = node.accepted(EPOCH, "u1");
+        node.perform(EPOCH, |s, _| s.decide_cancel(EPOCH, rid))
+            .unwrap();
+    }
+    node.accepted(EPOCH, "u1");
+    node.sale.audit().unwrap();
+}
