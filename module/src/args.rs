@@ -1,0 +1,137 @@
+//! Reading arguments, with errors that name them and what was expected.
+
+use crate::error::{Error, Result, bad, quote};
+use seckill_protocol::{ReservationId, Uid};
+use seckill_sale::TOKEN_BYTES_MAX;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// The arguments of a call that are not read yet.
+pub(crate) struct Args<'a> {
+    rest: std::slice::Iter<'a, &'a [u8]>,
+}
+
+/// Instants and spans at most, ms: what a signed 64-bit reply still holds.
+pub(crate) const MS_MAX: u64 = i64::MAX.unsigned_abs();
+
+impl<'a> Args<'a> {
+    pub(crate) fn new(args: &'a [&'a [u8]]) -> Self {
+        Self { rest: args.iter() }
+    }
+
+    /// The next argument, which must be there.
+    pub(crate) fn next(&mut self) -> Result<&'a [u8]> {
+        self.rest.next().copied().ok_or(Error::Arity)
+    }
+
+    /// The next word, in upper case, or `None` at the end.
+    pub(crate) fn next_word(&mut self) -> Option<Word> {
+        self.rest
+            .next()
+            .map(|bytes| Word(bytes.to_ascii_uppercase()))
+    }
+
+    /// The value that follows a word.
+    pub(crate) fn value_of(&mut self, word: &str) -> Result<&'a [u8]> {
+        let value = self.rest.next().copied();
+        value.ok_or_else(|| bad(format_args!("{word} needs a value")))
+    }
+
+    /// The number that follows a word.
+    pub(crate) fn number_of<T>(&mut self, word: &str, range: RangeInclusive<T>) -> Result<T>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        number(word, self.value_of(word)?, range)
+    }
+
+    /// Moves past the next argument if it is this word.
+    pub(crate) fn take_word(&mut self, word: &str) -> bool {
+        let is_next = self
+            .rest
+            .as_slice()
+            .first()
+            .is_some_and(|bytes| bytes.eq_ignore_ascii_case(word.as_bytes()));
+        if is_next {
+            self.rest.next();
+        }
+        is_next
+    }
+
+    /// Nothing more may follow.
+    pub(crate) fn end(&self) -> Result<()> {
+        if self.rest.as_slice().is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Arity)
+        }
+    }
+}
+
+/// A subcommand or option, in upper case.
+pub(crate) struct Word(Vec<u8>);
+
+impl Word {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The error for a word that does not belong here.
+    pub(crate) fn unknown(&self, expected: &str) -> Error {
+        bad(format_args!(
+            "unknown option {}: expected {expected}",
+            quote(&self.0)
+        ))
+    }
+}
+
+/// A whole number within a range.
+pub(crate) fn number<T>(name: &str, bytes: &[u8], range: RangeInclusive<T>) -> Result<T>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    // A sign or blank that `parse` would let through has no place in what operators copy around.
+    let plain = bytes.first().is_some_and(|&first| first != b'+');
+    let parsed = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|_| plain)
+        .and_then(|text| text.parse::<T>().ok())
+        .filter(|number| range.contains(number));
+    parsed.ok_or_else(|| {
+        bad(format_args!(
+            "{name} must be an integer from {} to {}, got {}",
+            range.start(),
+            range.end(),
+            quote(bytes)
+        ))
+    })
+}
+
+/// A buyer's id.
+pub(crate) fn uid(bytes: &[u8]) -> Result<&str> {
+    Uid::check(bytes).map_err(bad)
+}
+
+/// A reservation's id.
+pub(crate) fn rid(bytes: &[u8]) -> Result<ReservationId> {
+    let parsed = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| {
+        bad(format_args!(
+            "rid must be <epoch>-<seq>, for example 1763800000000-42, got {}",
+            quote(bytes)
+        ))
+    })
+}
+
+/// An idempotency token.
+pub(crate) fn token(bytes: &[u8]) -> Result<&[u8]> {
+    if bytes.is_empty() || bytes.len() > TOKEN_BYTES_MAX {
+        return Err(bad(format_args!(
+            "TOKEN must have 1 to {TOKEN_BYTES_MAX} bytes, got {}",
+            bytes.len()
+        )));
+    }
+    Ok(bytes)
+}

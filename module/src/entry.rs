@@ -1,0 +1,51 @@
+//! What is kept under a key: the sale, and this node's counters and rates.
+
+use crate::api;
+use seckill_protocol::EventId;
+use seckill_sale::{ApplyError, Change, Part, Sale, Soft};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) struct Entry {
+    pub(crate) sale: Sale,
+    pub(crate) soft: Soft,
+}
+
+/// The latest epoch that this process has seen. A sale that is deleted and created again within
+/// one millisecond, or after the clock went back, still gets an epoch of its own.
+static LATEST_EPOCH: AtomicU64 = AtomicU64::new(0);
+
+/// An epoch for a new sale.
+pub(crate) fn next_epoch(now_ms: u64) -> u64 {
+    let latest = LATEST_EPOCH.load(Ordering::Relaxed);
+    let epoch = now_ms.max(latest.saturating_add(1));
+    LATEST_EPOCH.store(epoch, Ordering::Relaxed);
+    epoch
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// The sale that a change creates.
+    pub(crate) fn from_change(change: &Change) -> Result<Self, ApplyError> {
+        Sale::from_change(change, api::seed()).map(Self::new)
+    }
+
+    /// The sale that begins with this block of a snapshot.
+    pub(crate) fn from_snapshot(part: Part<'_>) -> Result<Self, ApplyError> {
+        Sale::from_snapshot(part, api::seed()).map(Self::new)
+    }
+
+    fn new(sale: Sale) -> Self {
+        let EventId { epoch, .. } = sale.head();
+        LATEST_EPOCH.fetch_max(epoch, Ordering::Relaxed);
+        Self {
+            sale,
+            soft: Soft::new(api::seed()),
+        }
+    }
+
+    /// Bytes that it takes, about.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.sale.memory_bytes() + size_of::<Soft>() + self.soft.heap_bytes()
+    }
+}

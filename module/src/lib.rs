@@ -1,0 +1,63 @@
+//! `libseckill.so`: a flash sale as a Redis data type.
+//!
+//! This crate holds every `unsafe` of the project and no rule of a sale; the rules are in
+//! `seckill-sale`. From the outside in:
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `commands/` | one file for each command or two that belong together: read the arguments, let the sale decide, reply |
+//! | `args` | reading arguments, with errors that name them |
+//! | `error` | what a client is told when a command is refused |
+//! | `request` | one call of a command: its arguments, the clock, its replies, its sale |
+//! | `entry` | what is kept under a key: the sale, and this node's counters and rates |
+//! | `datatype` | saving, loading, rewriting, digesting and freeing it |
+//! | `api` | Redis's module functions, looked up once, behind safe calls |
+//!
+//! A writing command goes the same way every time: release what is overdue, decide, apply,
+//! replicate the effects as one `SECKILL.APPLY`, signal the key as modified, reply. Where nothing
+//! changed, nothing is replicated or signalled.
+
+#![expect(
+    missing_docs,
+    reason = "the only public items are the two entry points that `redis_module!` writes"
+)]
+
+mod api;
+mod args;
+mod commands;
+mod datatype;
+mod entry;
+mod error;
+mod request;
+
+use redis_module::{Context, RedisString, Status, redis_module};
+
+use datatype::FLASHSALE;
+
+/// The module's version, as `MODULE LIST` shows it: major * 10000 + minor * 100 + patch.
+const VERSION: i32 = 100;
+
+fn init(context: &Context, args: &[RedisString]) -> Status {
+    let started = if args.is_empty() {
+        api::load(context.get_raw()).and_then(|()| commands::register(context.get_raw()))
+    } else {
+        Err("loadmodule libseckill.so takes no arguments")
+    };
+    match started {
+        Ok(()) => Status::Ok,
+        Err(reason) => {
+            // Safe to pass through the crate's log, whose text is a format: it has no `%`.
+            context.log_warning(reason);
+            Status::Err
+        }
+    }
+}
+
+redis_module! {
+    name: "seckill",
+    version: VERSION,
+    allocator: (redis_module::alloc::RedisAlloc, redis_module::alloc::RedisAlloc),
+    data_types: [FLASHSALE],
+    init: init,
+    commands: [],
+}
