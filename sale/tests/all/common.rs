@@ -3,20 +3,16 @@
 use seckill_protocol::{ReservationId, Verdict};
 use seckill_sale::{Change, Effect, Options, Payload, Refusal, Sale, Soft, Try};
 
-pub const EPOCH: u64 = 1_763_800_000_000;
+pub(crate) const EPOCH: u64 = 1_763_800_000_000;
 
-pub struct Node {
-    pub sale: Sale,
-    pub soft: Soft,
-    pub changes: Vec<Change>,
+pub(crate) struct Node {
+    pub(crate) sale: Sale,
+    pub(crate) soft: Soft,
+    pub(crate) changes: Vec<Change>,
 }
 
-#[allow(
-    dead_code,
-    reason = "each test file uses the part of the node that it is about"
-)]
 impl Node {
-    pub fn open(total: u64, options: Options) -> Self {
+    pub(crate) fn open(total: u64, options: Options) -> Self {
         let opened = Effect::Opened {
             epoch: EPOCH,
             at_ms: EPOCH,
@@ -34,7 +30,7 @@ impl Node {
         }
     }
 
-    pub fn perform<T>(
+    pub(crate) fn perform<T>(
         &mut self,
         now_ms: u64,
         decide: impl FnOnce(&Sale, &mut Soft) -> seckill_sale::decide::Decision<T>,
@@ -47,7 +43,7 @@ impl Node {
         performed.outcome
     }
 
-    pub fn ask(
+    pub(crate) fn ask(
         &mut self,
         now_ms: u64,
         uid: &str,
@@ -62,12 +58,12 @@ impl Node {
         self.perform(now_ms, |sale, soft| sale.decide_try(soft, now_ms, &request))
     }
 
-    pub fn buy(&mut self, now_ms: u64, uid: &str) -> Verdict {
+    pub(crate) fn buy(&mut self, now_ms: u64, uid: &str) -> Verdict {
         self.ask(now_ms, uid, 1, None).unwrap()
     }
 
     /// Buys and expects to get it.
-    pub fn accepted(&mut self, now_ms: u64, uid: &str) -> ReservationId {
+    pub(crate) fn accepted(&mut self, now_ms: u64, uid: &str) -> ReservationId {
         match self.buy(now_ms, uid) {
             Verdict::Accepted(rid) => rid,
             other => panic!("expected ACCEPTED, got {other:?}"),
@@ -75,7 +71,7 @@ impl Node {
     }
 
     /// Another copy, made from the changes as they travel.
-    pub fn replica(&self) -> Sale {
+    pub(crate) fn replica(&self) -> Sale {
         let mut copy: Option<Sale> = None;
         for change in &self.changes {
             let bytes = Payload::Change(change.clone()).encode().unwrap();
@@ -92,14 +88,14 @@ impl Node {
 }
 
 /// The sale as bytes: two sales with the same bytes are the same sale.
-pub fn bytes(sale: &Sale) -> Vec<Vec<u8>> {
+pub(crate) fn bytes(sale: &Sale) -> Vec<Vec<u8>> {
     sale.snapshot()
         .map(|part| Payload::Snapshot(part).encode().unwrap())
         .collect()
 }
 
 /// The sale, saved and loaded.
-pub fn reloaded(sale: &Sale) -> Sale {
+pub(crate) fn reloaded(sale: &Sale) -> Sale {
     let mut copy: Option<Sale> = None;
     for block in bytes(sale) {
         let Payload::Snapshot(part) = Payload::decode(&block).unwrap() else {

@@ -1,8 +1,6 @@
 //! The order of a TRY's tests, and the rules of a reservation's life.
 
-mod common;
-
-use common::{EPOCH, Node};
+use crate::common::{EPOCH, Node};
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
 use seckill_sale::{Cursor, Options, Rate, Refusal};
 
@@ -303,12 +301,12 @@ fn the_log_keeps_what_mysql_does_not_have_and_no_more() {
 fn a_rejection_changes_nothing_that_is_kept() {
     let mut node = Node::open(1, options());
     node.accepted(EPOCH, "u1");
-    let before = common::bytes(&node.sale);
+    let before = crate::common::bytes(&node.sale);
     let changes = node.changes.len();
     for uid in ["u1", "u2", "u3"] {
         node.buy(EPOCH + 5, uid);
     }
-    assert_eq!(common::bytes(&node.sale), before);
+    assert_eq!(crate::common::bytes(&node.sale), before);
     assert_eq!(node.changes.len(), changes);
 }
 

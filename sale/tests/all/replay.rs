@@ -1,8 +1,6 @@
 //! Any sequence of calls: the units are conserved, and replaying the effects gives the same sale.
 
-mod common;
-
-use common::{EPOCH, Node, bytes, reloaded};
+use crate::common::{EPOCH, Node, bytes, reloaded};
 use proptest::prelude::*;
 use seckill_protocol::{EventId, ReservationId, ReservationState, Verdict};
 use seckill_sale::{Cursor, Options, Payload, Rate};

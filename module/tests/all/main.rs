@@ -1,0 +1,12 @@
+//! The module in a real Redis: its commands, its users, and everything that a sale must survive.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod persistence;
+#[cfg(test)]
+mod replication;
+#[cfg(test)]
+mod users;

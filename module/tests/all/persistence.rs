@@ -1,0 +1,173 @@
+//! A sale stays the same sale over everything that Redis does to a key, and over kill −9.
+
+use crate::common::{Client, Server, accepted, verdict};
+use seckill_protocol::{ReservationId, Verdict};
+use seckill_testbed::{Part, User};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A sale with some of everything in it: held, confirmed, cancelled, expired, restocked, trimmed.
+fn busy_sale(client: &mut Client, sid: &str) {
+    client.text(&format!(
+        "SECKILL.CREATE {sid} STOCK 500 SOLD 3 LIMIT 2 HOLD 1500 NAME Lamp"
+    ));
+    let mut rids = Vec::new();
+    for buyer in 0..20 {
+        rids.push(accepted(
+            client.try_(&format!("{sid} u{buyer} TOKEN t{buyer}")),
+        ));
+    }
+    client.text(&format!("SECKILL.CONFIRM {sid} {}", rids[0]));
+    client.text(&format!("SECKILL.CANCEL {sid} {}", rids[1]));
+    std::thread::sleep(Duration::from_millis(1600));
+    client.text(&format!("SECKILL.CONFIRM {sid} {} LATE", rids[2]));
+    client.text(&format!("SECKILL.RESTOCK {sid} 10"));
+    for buyer in 0..450 {
+        accepted(client.try_(&format!("{sid} v{buyer}")));
+    }
+    let epoch = client.info(sid, "epoch");
+    client.text(&format!("SECKILL.ACK {sid} RELAYED {epoch} 40"));
+    client.text(&format!("SECKILL.ACK {sid} STORED {epoch} 30"));
+    client.text(&format!("SECKILL.PAUSE {sid}"));
+}
+
+#[test]
+fn a_sale_survives_whatever_redis_does_to_its_key() {
+    let server = Server::start("module-moves");
+    let mut client = server.client();
+    busy_sale(&mut client, "s");
+    let before = client.digest("s");
+
+    client.text("DEBUG RELOAD");
+    assert_eq!(client.digest("s"), before, "saved and loaded as RDB");
+
+    client.text("RENAME s t");
+    assert_eq!(client.digest("t"), before, "renamed");
+    client.text("RENAME t s");
+
+    let dumped: Vec<u8> = redis::cmd("DUMP").arg("s").query(&mut client.0).unwrap();
+    let restore = |client: &mut Client, key: &str, bytes: &[u8]| {
+        redis::cmd("RESTORE")
+            .arg(key)
+            .arg(0)
+            .arg(bytes)
+            .query::<String>(&mut client.0)
+    };
+    restore(&mut client, "restored", &dumped).unwrap();
+    assert_eq!(client.digest("restored"), before, "dumped and restored");
+
+    client.text("SWAPDB 0 1");
+    client.text("SELECT 1");
+    assert_eq!(client.digest("s"), before, "swapped into another database");
+    client.text("MOVE s 0");
+    client.text("SELECT 0");
+    assert_eq!(client.digest("s"), before, "moved back");
+    assert!(client.audit("s").starts_with("OK total=510 "));
+
+    client.text("CONFIG SET sanitize-dump-payload no");
+    for at in (0..dumped.len() - 10).step_by(7) {
+        let mut damaged = dumped.clone();
+        damaged[at] ^= 0x41;
+        // The checksum at the end refuses it before the module sees it; without it the module must.
+        let _ = restore(&mut client, &format!("damaged-{at}"), &damaged);
+    }
+    assert_eq!(client.text("PING"), "PONG");
+}
+
+#[test]
+fn a_sale_survives_the_rewriting_of_the_aof() {
+    for preamble in ["yes", "no"] {
+        let mut server = Server::start("module-rewrite");
+        let mut client = server.client();
+        client.text(&format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
+        busy_sale(&mut client, "s");
+        client.text("BGREWRITEAOF");
+        while client
+            .text("INFO persistence")
+            .contains("aof_rewrite_in_progress:1")
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(
+            client
+                .text("INFO persistence")
+                .contains("aof_last_bgrewrite_status:ok")
+        );
+        client.text("SECKILL.RESUME s");
+        accepted(client.try_("s after"));
+        let before = client.digest("s");
+        server.redis.kill().unwrap();
+        server.redis.restart().unwrap();
+        let mut client = server.client();
+        assert_eq!(client.digest("s"), before, "preamble {preamble}");
+        assert!(client.audit("s").starts_with("OK "));
+    }
+}
+
+#[test]
+fn after_kill_9_every_answered_acceptance_is_there() {
+    let mut server = Server::start("module-kill");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 100000");
+    let mut told: Vec<(String, ReservationId)> = Vec::new();
+    for round in 0..3 {
+        let done = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicU64::new(0));
+        let buyers: Vec<_> = (0..4)
+            .map(|thread| {
+                let mut connection = server.redis.connect(User::Proxy).unwrap();
+                let (done, answered) = (done.clone(), answered.clone());
+                std::thread::spawn(move || {
+                    let mut told = Vec::new();
+                    for n in 0.. {
+                        let uid = format!("r{round}-{thread}-{n}");
+                        let mut command = redis::cmd("SECKILL.TRY");
+                        command.arg("s").arg(&uid);
+                        match command.query(&mut connection) {
+                            Ok(reply) => match verdict(reply) {
+                                Verdict::Accepted(rid) => told.push((uid, rid)),
+                                other => panic!("{other:?}"),
+                            },
+                            Err(_) => break,
+                        }
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        if done.load(Ordering::Relaxed) {
+                            break;
+                        }
+                    }
+                    told
+                })
+            })
+            .collect();
+        while answered.load(Ordering::Relaxed) < 500 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.redis.kill().unwrap();
+        done.store(true, Ordering::Relaxed);
+        for buyer in buyers {
+            told.extend(buyer.join().unwrap());
+        }
+        server.redis.restart().unwrap();
+        let mut client = server.client();
+        assert!(client.audit("s").starts_with("OK total=100000 "));
+        for (uid, rid) in &told {
+            let found = client.try_(&format!("s {uid}"));
+            assert_eq!(found, Verdict::Duplicate(*rid), "{uid} was told {rid}");
+        }
+    }
+    assert!(told.len() >= 1500, "{}", told.len());
+}
+
+#[test]
+fn deleting_a_sale_and_creating_it_again_begins_a_new_epoch() {
+    let server = Server::start("module-again");
+    let mut client = server.client();
+    let mut epochs = Vec::new();
+    for _ in 0..20 {
+        client.text("SECKILL.CREATE s STOCK 1");
+        epochs.push(client.info("s", "epoch").parse::<u64>().unwrap());
+        client.run("DEL s").unwrap();
+    }
+    assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+}

@@ -1,0 +1,56 @@
+//! The shipped users have what they need and are refused the rest.
+
+use crate::common::{Client, Server, accepted};
+use seckill_testbed::User;
+
+fn refused(client: &mut Client, lines: &[&str]) {
+    for line in lines {
+        let error = client.error(line);
+        assert!(error.starts_with("NOPERM"), "{line}: {error}");
+    }
+}
+
+#[test]
+fn each_process_may_do_its_own_work_and_nothing_else() {
+    let server = Server::start("module-users");
+    let mut operator = Client(server.redis.connect(User::Operator).unwrap());
+    let mut proxy = Client(server.redis.connect(User::Proxy).unwrap());
+    let mut worker = Client(server.redis.connect(User::Worker).unwrap());
+
+    worker.text("SECKILL.CREATE s STOCK 3");
+    let rid = accepted(proxy.try_("s u1"));
+    proxy.text(&format!("SECKILL.CONFIRM s {rid}"));
+    worker.run("SECKILL.EVENTS s").unwrap();
+    worker.run("SCAN 0 TYPE flashsale").unwrap();
+    operator.text("SECKILL.PAUSE s");
+    operator.audit("s");
+    operator.info("s", "state");
+
+    refused(
+        &mut proxy,
+        &[
+            "SECKILL.CREATE t STOCK 1",
+            "SECKILL.RESTOCK s 1",
+            "SECKILL.APPLY s x",
+            "DEL s",
+            "FLUSHALL",
+            "CONFIG GET *",
+            "KEYS *",
+        ],
+    );
+    refused(
+        &mut worker,
+        &[
+            "SECKILL.TRY s u2",
+            "SECKILL.APPLY s x",
+            "DEL s",
+            "FLUSHALL",
+            "CONFIG GET *",
+            "SECKILL.RESTOCK s 1",
+        ],
+    );
+    refused(
+        &mut operator,
+        &["SECKILL.APPLY s x", "FLUSHALL", "DEBUG SLEEP 0"],
+    );
+}
