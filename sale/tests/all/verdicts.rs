@@ -321,3 +321,27 @@ fn giving_up_again_and_again_does_not_slow_a_buyer_down() {
     node.accepted(EPOCH, "u1");
     node.sale.audit().unwrap();
 }
+
+#[test]
+fn a_late_payment_counts_beside_what_the_buyer_bought_since() {
+    let mut node = Node::open(
+        5,
+        Options {
+            limit: 3,
+            ..options()
+        },
+    );
+    let oldest = node.accepted(EPOCH, "u1");
+    let late = EPOCH + HOLD_MS;
+    let middle = node.accepted(late, "u1");
+    let newest = node.accepted(late, "u1");
+    node.perform(late, |s, _| s.decide_confirm(late, oldest, true))
+        .unwrap();
+    node.sale.audit().unwrap();
+    assert_eq!(node.buy(late, "u1"), Verdict::Duplicate(newest));
+    node.perform(late, |s, _| s.decide_cancel(late, middle))
+        .unwrap();
+    node.sale.audit().unwrap();
+    node.accepted(late, "u1");
+    assert!(matches!(node.buy(late, "u1"), Verdict::Duplicate(_)));
+}
