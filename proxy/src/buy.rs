@@ -1,0 +1,129 @@
+//! What a buy asks for: how many units, and under which token.
+
+use crate::answer::Problem;
+use http::HeaderMap;
+
+/// The longest `Idempotency-Key`.
+const TOKEN_BYTES_MAX: usize = 128;
+
+/// The units that `?qty=` asks for; 1 if it does not say.
+///
+/// # Errors
+/// [`Problem::BadQuantity`] unless it is said at most once, as a plain number from 1 on.
+pub(crate) fn quantity(query: Option<&str>) -> Result<u32, Problem> {
+    let mut values =
+        query
+            .unwrap_or_default()
+            .split('&')
+            .filter_map(|pair| match pair.split_once('=') {
+                Some(("qty", value)) => Some(value),
+                None if pair == "qty" => Some(""),
+                _ => None,
+            });
+    match (values.next(), values.next()) {
+        (None, _) => Ok(1),
+        (Some(value), None) if value.bytes().all(|b| b.is_ascii_digit()) => value
+            .parse()
+            .ok()
+            .filter(|&units| units > 0)
+            .ok_or(Problem::BadQuantity),
+        _ => Err(Problem::BadQuantity),
+    }
+}
+
+/// The token that names this buy when it is asked again, from `Idempotency-Key`.
+///
+/// # Errors
+/// [`Problem::BadIdempotencyKey`] unless it is said at most once, as 1 to 128 visible ASCII
+/// characters.
+pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None)
+            if (1..=TOKEN_BYTES_MAX).contains(&value.len())
+                && value.as_bytes().iter().all(u8::is_ascii_graphic) =>
+        {
+            Ok(Some(value.as_bytes()))
+        }
+        _ => Err(Problem::BadIdempotencyKey),
+    }
+}
+
+/// Whether a header asks a framework behind the proxy to see another method than the one that
+/// was checked here.
+pub(crate) fn overrides_method(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str().replace('_', "-");
+        matches!(
+            name.as_str(),
+            "x-http-method-override" | "x-method-override" | "x-http-method"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn one_unit_unless_said_otherwise() {
+        assert_eq!(quantity(None), Ok(1));
+        assert_eq!(quantity(Some("")), Ok(1));
+        assert_eq!(quantity(Some("from=mail")), Ok(1));
+        assert_eq!(quantity(Some("from=mail&qty=3")), Ok(3));
+        assert_eq!(quantity(Some("qty=4294967295")), Ok(u32::MAX));
+    }
+
+    #[test]
+    fn a_quantity_that_could_be_read_two_ways_is_refused() {
+        for query in [
+            "qty=0",
+            "qty=",
+            "qty",
+            "qty=-1",
+            "qty=+1",
+            "qty=1.5",
+            "qty=%31",
+            "qty=4294967296",
+            "qty=1&qty=2",
+            "qty=1&qty",
+        ] {
+            assert_eq!(quantity(Some(query)), Err(Problem::BadQuantity), "{query}");
+        }
+    }
+
+    fn key(values: &[&'static [u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("idempotency-key", HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_token_is_short_visible_ascii_and_said_once() {
+        assert_eq!(token(&key(&[])), Ok(None));
+        assert_eq!(token(&key(&[b"4f-1"])), Ok(Some(&b"4f-1"[..])));
+        assert_eq!(token(&key(&[&[b'x'; 128]])), Ok(Some(&[b'x'; 128][..])));
+        for bad in [&b""[..], b"a b", b"\xc5\xbd", &[b'x'; 129]] {
+            assert_eq!(token(&key(&[bad])), Err(Problem::BadIdempotencyKey));
+        }
+        assert_eq!(token(&key(&[b"a", b"a"])), Err(Problem::BadIdempotencyKey));
+    }
+
+    #[test]
+    fn a_method_in_a_header_is_noticed_in_any_spelling() {
+        for name in [
+            "x-http-method-override",
+            "x_http_method",
+            "x-method_override",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static("POST"));
+            assert!(overrides_method(&headers), "{name}");
+        }
+        assert!(!overrides_method(&key(&[b"a"])));
+    }
+}

@@ -1,0 +1,401 @@
+//! `proxy.toml`: read, checked as a whole, turned into what the other files work with.
+//!
+//! A mistake is reported by the key it is in, and all mistakes are reported at once.
+
+use crate::buyer::Buyers;
+use crate::route::{Mode, OnSuccess, Pattern, Route, Routes};
+use http::HeaderName;
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+/// Overrides `redis.url`, so that a password need not stand in a file.
+const REDIS_URL_ENV: &str = "SECKILL_REDIS_URL";
+
+/// The longest wait for Redis that still deserves the name of a deadline.
+const DEADLINE_MS_MAX: u64 = 10_000;
+
+/// Everything a start needs, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where buyers connect.
+    pub(crate) listen: SocketAddr,
+    /// Threads that serve them.
+    pub(crate) threads: usize,
+    /// How to reach the Redis with the module.
+    pub(crate) redis: redis::ConnectionInfo,
+    /// Put before every sid to make its key.
+    pub(crate) key_prefix: String,
+    /// How long one question to Redis may take.
+    pub(crate) deadline: Duration,
+    /// The shop behind the proxy.
+    pub(crate) shop: SocketAddr,
+    /// Who may say who the buyer is, and in which header.
+    pub(crate) buyers: Buyers,
+    /// The paths that sell.
+    pub(crate) routes: Routes,
+}
+
+/// What is wrong with a configuration: one line a mistake.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: String,
+    threads: Option<usize>,
+    redis: RedisTable,
+    shop: ShopTable,
+    buyer: BuyerTable,
+    #[serde(default, rename = "route")]
+    routes: Vec<RouteTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedisTable {
+    url: Option<String>,
+    #[serde(default)]
+    key_prefix: String,
+    #[serde(default = "default_deadline_ms")]
+    deadline_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShopTable {
+    upstream: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BuyerTable {
+    #[serde(default = "default_buyer_header")]
+    header: String,
+    trusted_peers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteTable {
+    path: String,
+    mode: String,
+    on_success: Option<String>,
+}
+
+const fn default_deadline_ms() -> u64 {
+    50
+}
+
+fn default_buyer_header() -> String {
+    "X-User-Id".to_owned()
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads and checks a file, with the environment's word on `redis.url`.
+    ///
+    /// # Errors
+    /// [`Mistakes`], each with its key and what was expected there.
+    pub(crate) fn load(path: &Path) -> Result<Self, Mistakes> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Mistakes(vec![format!("cannot read it: {error}")]))?;
+        let redis_url = std::env::var(REDIS_URL_ENV).ok();
+        Self::parse(&text, redis_url.filter(|url| !url.is_empty()))
+    }
+
+    /// Checks the text of a file. `redis_url`, if given, stands in for the file's.
+    ///
+    /// # Errors
+    /// [`Mistakes`], each with its key and what was expected there.
+    pub(crate) fn parse(text: &str, redis_url: Option<String>) -> Result<Self, Mistakes> {
+        let file: File = toml::from_str(text).map_err(|error| Mistakes(vec![error.to_string()]))?;
+        let mut mistakes = Mistakes::default();
+
+        let listen = mistakes.note(listen(&file.listen));
+        let threads = mistakes.note(threads(file.threads));
+        let redis = mistakes.note(redis_url_of(redis_url.or(file.redis.url)));
+        let key_prefix = mistakes.note(key_prefix(file.redis.key_prefix));
+        let deadline = mistakes.note(deadline(file.redis.deadline_ms));
+        let shop = mistakes.note(shop(&file.shop.upstream));
+        let header = mistakes.note(buyer_header(&file.buyer.header));
+        let trusted = trusted_peers(&file.buyer.trusted_peers, &mut mistakes);
+        let routes = routes(&file.routes, &mut mistakes);
+
+        match (listen, threads, redis, key_prefix, deadline, shop, header) {
+            (
+                Some(listen),
+                Some(threads),
+                Some(redis),
+                Some(key_prefix),
+                Some(deadline),
+                Some(shop),
+                Some(header),
+            ) if mistakes.0.is_empty() => Ok(Self {
+                listen,
+                threads,
+                redis,
+                key_prefix,
+                deadline,
+                shop,
+                buyers: Buyers::new(header, trusted),
+                routes,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "listen: expected an address and a port, for example \"0.0.0.0:8080\", not {text:?}"
+        )
+    })
+}
+
+fn threads(threads: Option<usize>) -> Result<usize, String> {
+    match threads {
+        Some(0) => Err("threads: expected 1 or more; leave it out for one a core".to_owned()),
+        Some(threads) => Ok(threads),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+fn redis_url_of(url: Option<String>) -> Result<redis::ConnectionInfo, String> {
+    let url = url.ok_or_else(|| {
+        format!("redis.url: missing; set it, or the environment's {REDIS_URL_ENV}")
+    })?;
+    // The text of the url stays out of the message: it may hold a password.
+    redis::IntoConnectionInfo::into_connection_info(url.as_str())
+        .map_err(|error| format!("redis.url: expected redis://user:password@host:port/ ({error})"))
+}
+
+fn key_prefix(prefix: String) -> Result<String, String> {
+    if prefix.chars().any(char::is_control) {
+        return Err("redis.key_prefix: expected text without control characters".to_owned());
+    }
+    Ok(prefix)
+}
+
+fn deadline(ms: u64) -> Result<Duration, String> {
+    if (1..=DEADLINE_MS_MAX).contains(&ms) {
+        Ok(Duration::from_millis(ms))
+    } else {
+        Err(format!(
+            "redis.deadline_ms: expected 1 to {DEADLINE_MS_MAX} milliseconds, not {ms}"
+        ))
+    }
+}
+
+/// A name is resolved here, once: a lookup while buyers wait would stop a whole thread.
+fn shop(upstream: &str) -> Result<SocketAddr, String> {
+    let expected = "expected host:port, for example \"127.0.0.1:8000\"";
+    upstream
+        .to_socket_addrs()
+        .map_err(|error| format!("shop.upstream: {expected}, not {upstream:?} ({error})"))?
+        .next()
+        .ok_or_else(|| format!("shop.upstream: {expected}; {upstream:?} has no address"))
+}
+
+fn buyer_header(name: &str) -> Result<HeaderName, String> {
+    name.parse()
+        .map_err(|_| format!("buyer.header: expected the name of a header, not {name:?}"))
+}
+
+fn trusted_peers(texts: &[String], mistakes: &mut Mistakes) -> Vec<IpNet> {
+    if texts.is_empty() {
+        mistakes.add("buyer.trusted_peers: expected at least one network, for example \"127.0.0.1/32\"; without one nobody can buy".to_owned());
+    }
+    let mut networks = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(_) => mistakes.add(format!(
+                "buyer.trusted_peers[{at}]: expected a network, for example \"10.0.0.0/8\", not {text:?}"
+            )),
+        }
+    }
+    networks
+}
+
+fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
+    if tables.is_empty() {
+        mistakes.add(
+            "route: expected at least one [[route]]; without one there is nothing to guard"
+                .to_owned(),
+        );
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
+        let pattern = mistakes.note(
+            table
+                .path
+                .parse::<Pattern>()
+                .map_err(|error| format!("route[{at}].path: {error}, not {:?}", table.path)),
+        );
+        let mode = mistakes.note(mode(at, table));
+        let (Some(pattern), Some(mode)) = (pattern, mode) else {
+            continue;
+        };
+        if let Some(other) = routes.iter().find(|r| r.pattern.overlaps(&pattern)) {
+            mistakes.add(format!(
+                "route[{at}].path: {pattern} and {} match the same paths; keep one of them",
+                other.pattern
+            ));
+        }
+        routes.push(Route { pattern, mode });
+    }
+    Routes::new(routes)
+}
+
+fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
+    match (table.mode.as_str(), table.on_success.as_deref()) {
+        ("queue", None) => Ok(Mode::Queue),
+        ("queue", Some(_)) => Err(format!(
+            "route[{at}].on_success: only for mode = \"forward\"; in mode \"queue\" no shop answers"
+        )),
+        ("forward", None | Some("hold")) => Ok(Mode::Forward(OnSuccess::Hold)),
+        ("forward", Some("confirm")) => Ok(Mode::Forward(OnSuccess::Confirm)),
+        ("forward", Some(other)) => Err(format!(
+            "route[{at}].on_success: expected \"hold\" or \"confirm\", not {other:?}"
+        )),
+        (other, _) => Err(format!(
+            "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
+        )),
+    }
+}
+
+// === impl Mistakes ===
+
+impl Mistakes {
+    fn add(&mut self, mistake: String) {
+        self.0.push(mistake);
+    }
+
+    fn note<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|mistake| self.add(mistake)).ok()
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        listen = "127.0.0.1:8080"
+        [redis]
+        url = "redis://proxy:secret@127.0.0.1:6379/"
+        [shop]
+        upstream = "127.0.0.1:8000"
+        [buyer]
+        trusted_peers = ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+        [[route]]
+        path = "/seckill/{sid}"
+        mode = "queue"
+        [[route]]
+        path = "/checkout/{sid}"
+        mode = "forward"
+        on_success = "confirm"
+    "#;
+
+    fn mistakes(text: &str) -> String {
+        Config::parse(text, None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let config = Config::parse(GOOD, None).unwrap();
+        assert_eq!(config.deadline, Duration::from_millis(50));
+        assert_eq!(config.key_prefix, "");
+        assert!(config.threads >= 1);
+    }
+
+    #[test]
+    fn the_shipped_file_is_valid_as_it_is() {
+        let shipped = include_str!("../../conf/proxy.toml");
+        assert_eq!(
+            Config::parse(shipped, None)
+                .map_err(|m| m.to_string())
+                .err(),
+            None
+        );
+    }
+
+    #[test]
+    fn the_environment_overrides_the_url_of_redis() {
+        let without = GOOD.replace("url = \"redis://proxy:secret@127.0.0.1:6379/\"", "");
+        assert!(mistakes(&without).contains("redis.url: missing"));
+        let url = Some("redis://127.0.0.1:7000/".to_owned());
+        assert_eq!(
+            Config::parse(&without, url)
+                .unwrap()
+                .redis
+                .addr()
+                .to_string(),
+            "127.0.0.1:7000"
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_key() {
+        for (good, bad, expected) in [
+            ("127.0.0.1:8080", "everywhere", "listen: expected"),
+            ("127.0.0.1:8000", "shop", "shop.upstream: expected"),
+            ("10.0.0.0/8", "10/8", "buyer.trusted_peers[1]: expected"),
+            ("\"queue\"", "\"quick\"", "route[0].mode: expected"),
+            ("\"confirm\"", "\"yes\"", "route[1].on_success: expected"),
+            ("/checkout/{sid}", "/checkout", "route[1].path: expected"),
+            ("/checkout/{sid}", "/Seckill/{sid}", "match the same paths"),
+            ("redis://proxy", "http://proxy", "redis.url: expected"),
+            (
+                "[shop]",
+                "deadline_ms = 0\n[shop]",
+                "redis.deadline_ms: expected",
+            ),
+            ("[redis]", "threads = 0\n[redis]", "threads: expected"),
+            (
+                "[buyer]",
+                "[buyer]\nheader = \"a b\"",
+                "buyer.header: expected",
+            ),
+            (
+                "[buyer]",
+                "[buyer]\ncolour = \"red\"",
+                "unknown field `colour`",
+            ),
+            (
+                "mode = \"queue\"",
+                "mode = \"queue\"\non_success = \"hold\"",
+                "route[0].on_success: only",
+            ),
+        ] {
+            let message = mistakes(&GOOD.replace(good, bad));
+            assert!(message.contains(expected), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_and_no_password_with_them() {
+        let bad = GOOD
+            .replace("127.0.0.1:8080", "everywhere")
+            .replace("redis://", "http://")
+            .replace("\"queue\"", "\"quick\"");
+        let message = mistakes(&bad);
+        assert_eq!(message.lines().count(), 3, "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+}

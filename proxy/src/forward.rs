@@ -1,0 +1,294 @@
+//! A buy on its way to the shop, and what the shop's answer makes of its reservation.
+//!
+//! One at a time: while the shop is asked about a reservation, or its "no" is still being taken to
+//! Redis, the same buyer's repetition waits outside. Otherwise the "no" to the first request could
+//! cancel what the second has just bought. This holds within one proxy; across several the shop
+//! must answer a reservation that it has seen as it did the first time.
+
+use crate::answer::Problem;
+use crate::gate::{Gate, NotSettled, Outcome, Reservation};
+use crate::route::OnSuccess;
+use http::StatusCode;
+use seckill_protocol::{ReservationId, Uid};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+/// Between two attempts to settle: first, and at most.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// How long a confirmation is tried: as long as a hold lives by default, since somebody has paid.
+const CONFIRM_FOR: Duration = Duration::from_secs(900);
+
+/// How long a cancellation is tried. What is not cancelled lapses by itself, and a cancellation
+/// that comes late could meet another proxy's purchase.
+const CANCEL_FOR: Duration = Duration::from_secs(30);
+
+/// The reservations that are with the shop.
+#[derive(Debug, Default)]
+pub(crate) struct Passages(Arc<Mutex<HashSet<Passing>>>);
+
+/// Epochs are a sale's own, so that only sid and rid together name a reservation.
+type Passing = (String, ReservationId);
+
+/// One reservation's turn at the shop; ends when dropped.
+#[derive(Debug)]
+struct Passage {
+    passing: Passing,
+    all: Arc<Mutex<HashSet<Passing>>>,
+}
+
+/// A buy that goes to the shop.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    /// The buyer.
+    pub(crate) uid: Uid,
+    /// The units that the reservation is for.
+    pub(crate) qty: u64,
+    /// Whether this request made the reservation. Only then does a "no" cancel it: to a repetition
+    /// a shop may well say "you have it already".
+    first: bool,
+    on_success: OnSuccess,
+    passage: Passage,
+}
+
+// === impl Passages ===
+
+impl Passages {
+    /// A buy that was accepted just now.
+    ///
+    /// # Errors
+    /// [`Problem::InProgress`] if its own repetition has overtaken it.
+    pub(crate) fn accepted(
+        &self,
+        sid: &str,
+        rid: ReservationId,
+        uid: Uid,
+        qty: u32,
+        on_success: OnSuccess,
+    ) -> Result<Forward, Problem> {
+        Ok(Forward {
+            uid,
+            qty: qty.into(),
+            first: true,
+            on_success,
+            passage: self.enter(sid, rid)?,
+        })
+    }
+
+    /// A buy that was asked again, with what the module knows of it.
+    ///
+    /// # Errors
+    /// [`Problem::ReservationGone`] if there are no units in it any more, which the shop must not
+    /// sell; [`Problem::InProgress`] if the shop is still busy with it.
+    pub(crate) fn repeated(
+        &self,
+        sid: &str,
+        reservation: &Reservation,
+        uid: Uid,
+        on_success: OnSuccess,
+    ) -> Result<Forward, Problem> {
+        if !reservation.state.is_live() {
+            return Err(Problem::ReservationGone);
+        }
+        Ok(Forward {
+            uid,
+            qty: reservation.qty,
+            first: false,
+            on_success,
+            passage: self.enter(sid, reservation.rid)?,
+        })
+    }
+
+    fn enter(&self, sid: &str, rid: ReservationId) -> Result<Passage, Problem> {
+        let passing = (sid.to_owned(), rid);
+        let entered = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(passing.clone());
+        if !entered {
+            return Err(Problem::InProgress);
+        }
+        Ok(Passage {
+            passing,
+            all: Arc::clone(&self.0),
+        })
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.passing);
+    }
+}
+
+// === impl Forward ===
+
+impl Forward {
+    /// The sale.
+    pub(crate) fn sid(&self) -> &str {
+        &self.passage.passing.0
+    }
+
+    /// The reservation.
+    pub(crate) const fn rid(&self) -> ReservationId {
+        self.passage.passing.1
+    }
+
+    /// Takes the shop's answer to Redis, if it decides anything, and waits for the first attempt:
+    /// a buyer who is told "no" can buy again at once. Further attempts go on by themselves, also
+    /// when the buyer hangs up.
+    pub(crate) async fn answered(self, status: StatusCode, gate: &Arc<Gate>) {
+        let Some(outcome) = self.outcome(status) else {
+            return;
+        };
+        let (tried, first) = oneshot::channel();
+        tokio::spawn(settle(self, outcome, Arc::clone(gate), tried));
+        // An error means no more than that the task is through with its first attempt.
+        let _ = first.await;
+    }
+
+    fn outcome(&self, status: StatusCode) -> Option<Outcome> {
+        if status.is_success() && self.on_success == OnSuccess::Confirm {
+            Some(Outcome::Confirm)
+        } else if status.is_client_error() && self.first {
+            Some(Outcome::Cancel)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "sale {}, reservation {}, buyer {}",
+            self.sid(),
+            self.rid(),
+            self.uid
+        )
+    }
+}
+
+/// Asks until Redis has answered or there is no point in it any more. The passage ends with it.
+async fn settle(forward: Forward, outcome: Outcome, gate: Arc<Gate>, tried: oneshot::Sender<()>) {
+    let sold = outcome == Outcome::Confirm;
+    let patience = if sold { CONFIRM_FOR } else { CANCEL_FOR };
+    let since = Instant::now();
+    let mut tried = Some(tried);
+    let mut pause = PAUSE_MIN;
+    loop {
+        match gate.settle(forward.sid(), forward.rid(), outcome).await {
+            Ok(()) => return,
+            Err(NotSettled::Refused(reason)) => {
+                if sold {
+                    error!("the shop sold what is not reserved ({reason}): {forward}");
+                }
+                // What lapsed or was confirmed meanwhile need not be cancelled any more.
+                return;
+            }
+            Err(NotSettled::Unknown(reason)) if since.elapsed() >= patience => {
+                if sold {
+                    error!("a sold reservation was not confirmed ({reason}): {forward}");
+                } else {
+                    warn!(
+                        "a refused reservation was not cancelled and will lapse ({reason}): {forward}"
+                    );
+                }
+                return;
+            }
+            Err(NotSettled::Unknown(reason)) => {
+                if sold && tried.is_some() {
+                    // Should this process end before Redis is back, this line is all that is left.
+                    warn!("a sold reservation is not confirmed yet ({reason}): {forward}");
+                }
+            }
+        }
+        drop(tried.take());
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seckill_protocol::ReservationState;
+
+    const RID: ReservationId = ReservationId::new(7, 1);
+
+    fn uid() -> Uid {
+        Uid::new(b"u7").unwrap()
+    }
+
+    fn accepted(passages: &Passages, sid: &str) -> Result<Forward, Problem> {
+        passages.accepted(sid, RID, uid(), 2, OnSuccess::Confirm)
+    }
+
+    fn repeated(passages: &Passages, state: ReservationState) -> Result<Forward, Problem> {
+        let reservation = Reservation {
+            rid: RID,
+            uid: "u7".to_owned(),
+            qty: 2,
+            state,
+            deadline: None,
+            stored: false,
+        };
+        passages.repeated("1001", &reservation, uid(), OnSuccess::Confirm)
+    }
+
+    #[test]
+    fn the_shop_is_asked_about_one_reservation_by_one_request_at_a_time() {
+        let passages = Passages::default();
+        let first = accepted(&passages, "1001").unwrap();
+        assert_eq!(
+            repeated(&passages, ReservationState::Held).unwrap_err(),
+            Problem::InProgress
+        );
+        assert!(accepted(&passages, "1002").is_ok(), "another sale");
+        drop(first);
+        assert!(repeated(&passages, ReservationState::Held).is_ok());
+    }
+
+    #[test]
+    fn the_shop_is_not_asked_to_sell_what_is_gone() {
+        let passages = Passages::default();
+        for state in [ReservationState::Cancelled, ReservationState::Expired] {
+            assert_eq!(
+                repeated(&passages, state).unwrap_err(),
+                Problem::ReservationGone
+            );
+        }
+        assert!(repeated(&passages, ReservationState::Confirmed).is_ok());
+    }
+
+    #[test]
+    fn only_the_first_no_cancels_and_only_a_yes_confirms() {
+        let passages = Passages::default();
+        let first = accepted(&passages, "1001").unwrap();
+        let again = accepted(&passages, "1002").map(|f| Forward { first: false, ..f });
+        let again = again.unwrap();
+        for (status, first_outcome, again_outcome) in [
+            (200, Some(Outcome::Confirm), Some(Outcome::Confirm)),
+            (201, Some(Outcome::Confirm), Some(Outcome::Confirm)),
+            (303, None, None),
+            (402, Some(Outcome::Cancel), None),
+            (409, Some(Outcome::Cancel), None),
+            (500, None, None),
+            (503, None, None),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(first.outcome(status), first_outcome, "{status}");
+            assert_eq!(again.outcome(status), again_outcome, "{status}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `seckill-proxy`: stands before a shop, asks the module who gets a unit, and turns everybody else
+//! away.
+//!
+//! Each file makes one decision about a request, in this order:
+//!
+//! * `front`: whether its head arrives in time
+//! * `route`: whether it is a buy
+//! * `buyer`: who buys
+//! * `buy`: how many units, under which token
+//! * `gate`: what the module says, over the connection that `link` keeps
+//! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
+//! * `forward`: what the shop's answer makes of a reservation
+//!
+//! `proxy` calls them. `config` reads `proxy.toml`, `doors` opens, `signals` says when to stop, and
+//! `throttle` keeps the log readable.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod body;
+mod buy;
+mod buyer;
+mod config;
+mod doors;
+mod forward;
+mod front;
+mod gate;
+mod link;
+mod proxy;
+mod route;
+mod signals;
+mod throttle;
+
+use crate::config::Config;
+use crate::doors::Doors;
+use crate::front::Front;
+use crate::gate::Gate;
+use crate::link::Link;
+use crate::proxy::Proxy;
+use crate::signals::Signals;
+use anyhow::Context;
+use clap::Parser;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::server::{RunArgs, Server};
+use std::io::{IsTerminal, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+/// After SIGTERM: how long requests under way may take to finish.
+const GRACE_S: u64 = 3;
+
+/// Pingora writes a line for each connection that breaks, which is for clients to decide; what
+/// matters is written here.
+const DEFAULT_LOG: &str = "info,pingora_core=error,pingora_proxy=off";
+
+/// The flash-sale gate in front of a shop.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration; conf/proxy.toml explains every key
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Check the configuration and exit: 0 if a start would accept it
+    #[arg(long)]
+    test: bool,
+}
+
+fn main() -> ExitCode {
+    match start(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without stderr there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "seckill-proxy: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
+    let file = arguments.config.display().to_string();
+    let config = Config::load(&arguments.config).with_context(|| file.clone())?;
+    if arguments.test {
+        writeln!(std::io::stdout(), "{file}: ok")?;
+        return Ok(());
+    }
+    start_log();
+    run(config)
+}
+
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    // Pingora would panic in a thread of its own; here the reason can still be told.
+    drop(
+        TcpListener::bind(config.listen)
+            .with_context(|| format!("listen: cannot listen on {}", config.listen))?,
+    );
+    let link = Link::new(config.redis, config.deadline).context("redis.url")?;
+
+    let settings = ServerConf {
+        threads: config.threads,
+        grace_period_seconds: Some(GRACE_S),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, settings);
+    server.bootstrap();
+    info!(
+        listen = %config.listen,
+        threads = config.threads,
+        shop = %config.shop,
+        routes = %config.routes,
+        "seckill-proxy starts"
+    );
+    let gate = Arc::new(Gate::new(link, config.key_prefix));
+    let proxy = Proxy::new(config.routes, config.buyers, Arc::clone(&gate), config.shop);
+    let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
+    server.add_service(Doors::new(config.listen, front, gate));
+    server.run(RunArgs {
+        shutdown_signal: Box::new(Signals),
+    });
+    info!("seckill-proxy has stopped");
+    Ok(())
+}

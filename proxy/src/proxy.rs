@@ -1,0 +1,413 @@
+//! The life of a request: which of the other files is asked when.
+
+use crate::answer::{Answer, Problem};
+use crate::body;
+use crate::buy;
+use crate::buyer::Buyers;
+use crate::forward::{Forward, Passages};
+use crate::gate::Gate;
+use crate::route::{Mode, Place, Routes};
+use crate::throttle::Throttle;
+use async_trait::async_trait;
+use http::header::CONNECTION;
+use http::{HeaderName, HeaderValue, Method};
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use seckill_protocol::{ReservationId, Uid, Verdict};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tracing::warn;
+
+/// How long a buyer's connection may rest between two requests.
+pub(crate) const KEEPALIVE_S: u64 = 60;
+
+/// How long one write to a buyer may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// To the shop: for the connection, for one read, for one write, and for how long an idle
+/// connection is kept. The last is below what common servers keep theirs, so that it is rarely
+/// they who close first.
+const SHOP_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const SHOP_READ_TIMEOUT: Duration = Duration::from_secs(30);
+const SHOP_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const SHOP_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What the shop is told about an accepted buy, and what nobody else may tell it.
+const SALE: HeaderName = HeaderName::from_static("seckill-sale");
+const USER: HeaderName = HeaderName::from_static("seckill-user");
+const RESERVATION: HeaderName = HeaderName::from_static("seckill-reservation");
+const QUANTITY: HeaderName = HeaderName::from_static("seckill-quantity");
+const OURS: &str = "seckill-";
+
+/// Answers buys, and hands everything else to the shop.
+pub(crate) struct Proxy {
+    routes: Routes,
+    buyers: Buyers,
+    gate: Arc<Gate>,
+    passages: Passages,
+    shop: HttpPeer,
+    /// Numbers the connections that are used once.
+    once: AtomicU64,
+    shop_trouble: Throttle,
+}
+
+/// What is known of one request.
+#[derive(Default)]
+pub(crate) struct Request {
+    /// The buy that it is, on its way to the shop; taken when the shop has answered.
+    forward: Option<Forward>,
+}
+
+/// What to do with a request.
+enum Decision {
+    /// The shop answers.
+    Pass,
+    /// The shop answers this buy.
+    Forward(Forward),
+    /// The proxy answers.
+    Answer(Answer),
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Guards `routes` in front of `shop`.
+    pub(crate) fn new(routes: Routes, buyers: Buyers, gate: Arc<Gate>, shop: SocketAddr) -> Self {
+        let mut shop = HttpPeer::new(shop, false, String::new());
+        shop.options.connection_timeout = Some(SHOP_CONNECT_TIMEOUT);
+        shop.options.total_connection_timeout = Some(SHOP_CONNECT_TIMEOUT);
+        shop.options.read_timeout = Some(SHOP_READ_TIMEOUT);
+        shop.options.write_timeout = Some(SHOP_WRITE_TIMEOUT);
+        shop.options.idle_timeout = Some(SHOP_IDLE_TIMEOUT);
+        Self {
+            routes,
+            buyers,
+            gate,
+            passages: Passages::default(),
+            shop,
+            once: AtomicU64::new(0),
+            shop_trouble: Throttle::default(),
+        }
+    }
+
+    async fn decide(&self, request: &RequestHeader, peer: Option<IpAddr>) -> Decision {
+        let path = request.uri.path();
+        let method = &request.method;
+        let place = self.routes.place(path);
+        if place == Place::Elsewhere {
+            return Decision::Pass;
+        }
+        if place == Place::Disguised || buy::overrides_method(&request.headers) {
+            return Problem::BadRequest.into();
+        }
+        let reads = method == Method::GET || method == Method::HEAD;
+        let decided = match place {
+            Place::Sale { mode, sid } if method == Method::POST => {
+                self.buy(request, peer, mode, sid).await
+            }
+            Place::BadSid if method == Method::POST => Err(Problem::BadSale),
+            Place::Reservation { sid, rid } if reads => {
+                self.reservation(request, peer, sid, rid).await
+            }
+            Place::Sale { .. } | Place::BadSid if reads => Ok(Decision::Pass),
+            Place::Reservation { .. } => Err(Problem::MethodNotAllowed { allow: "GET, HEAD" }),
+            _ => Err(Problem::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            }),
+        };
+        decided.unwrap_or_else(Decision::from)
+    }
+
+    async fn buy(
+        &self,
+        request: &RequestHeader,
+        peer: Option<IpAddr>,
+        mode: Mode,
+        sid: &str,
+    ) -> Result<Decision, Problem> {
+        let uid = self.buyers.identify(peer, &request.headers)?;
+        let qty = buy::quantity(request.uri.query())?;
+        let token = buy::token(&request.headers)?;
+        if body::is_too_large(&request.headers) {
+            return Err(Problem::BodyTooLarge);
+        }
+        let verdict = self.gate.try_for(sid, &uid, qty, token).await?;
+        let path = request.uri.path();
+        match (verdict, mode) {
+            (Verdict::Accepted(rid), Mode::Queue) => Ok(Answer::queued(path, sid, rid).into()),
+            (Verdict::Duplicate(rid), Mode::Queue) => Ok(Answer::duplicate(path, sid, rid).into()),
+            (Verdict::Accepted(rid), Mode::Forward(on_success)) => self
+                .passages
+                .accepted(sid, rid, uid, qty, on_success)
+                .map(Decision::Forward),
+            (Verdict::Duplicate(rid), Mode::Forward(on_success)) => {
+                let reservation = self.gate.reservation(sid, rid).await?;
+                self.passages
+                    .repeated(sid, &reservation, uid, on_success)
+                    .map(Decision::Forward)
+            }
+            (Verdict::SoldOut { wait_ms }, _) => Err(Problem::SoldOut { wait_ms }),
+            (Verdict::Limited { wait_ms }, _) => Err(Problem::Limited { wait_ms }),
+            (Verdict::NotStarted { wait_ms }, _) => Err(Problem::NotStarted { wait_ms }),
+            (Verdict::Ended, _) => Err(Problem::Ended),
+            (Verdict::Paused, _) => Err(Problem::Paused),
+        }
+    }
+
+    async fn reservation(
+        &self,
+        request: &RequestHeader,
+        peer: Option<IpAddr>,
+        sid: &str,
+        rid: &str,
+    ) -> Result<Decision, Problem> {
+        let uid: Uid = self.buyers.identify(peer, &request.headers)?;
+        let rid: ReservationId = rid.parse().map_err(|_| Problem::UnknownReservation)?;
+        let reservation = self.gate.reservation(sid, rid).await?;
+        // Somebody else's is as unknown as none: ids can be guessed.
+        if reservation.uid != uid.as_str() {
+            return Err(Problem::UnknownReservation);
+        }
+        Ok(Answer::reservation(sid, &reservation).into())
+    }
+
+    fn tell_of_shop(&self, error: &Error) {
+        if let Some(skipped) = self.shop_trouble.pass() {
+            warn!(shop = %self.shop._address, skipped, "the shop does not answer: {error}");
+        }
+    }
+}
+
+/// A request that must not be repeated gets a connection of its own: one that was kept could have
+/// been closed by the shop this very moment, and then nobody knows whether it was carried out.
+fn must_not_repeat(method: &Method) -> bool {
+    !method.is_idempotent()
+}
+
+/// Whether some server could take a header for one of ours. Gateways to CGI and its heirs read
+/// whatever is not a letter or a digit as the same sign.
+fn could_be_ours(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    name.len() >= OURS.len()
+        && name.iter().zip(OURS.bytes()).all(|(&byte, ours)| {
+            let byte = if byte.is_ascii_alphanumeric() {
+                byte
+            } else {
+                b'-'
+            };
+            byte == ours
+        })
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Request;
+
+    fn new_ctx(&self) -> Request {
+        Request::default()
+    }
+
+    /// None: the default one prepares compression for every request, of which most are rejections.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, _: &mut Request) -> Result<()> {
+        // Pingora keeps connections for ever unless told otherwise; but where it has decided to
+        // close (an ambiguous length, a shutdown), it must stay closed.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(KEEPALIVE_S));
+        }
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, request: &mut Request) -> Result<bool> {
+        let peer = session
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(SocketAddr::ip);
+        match self.decide(session.req_header(), peer).await {
+            Decision::Pass => Ok(false),
+            Decision::Forward(forward) => {
+                // The buyer has the units: that he hangs up is no reason to leave the shop with
+                // half a request.
+                session.set_abort_on_close(false);
+                request.forward = Some(forward);
+                Ok(false)
+            }
+            Decision::Answer(answer) => {
+                body::drain(session).await;
+                if answer.send(session).await.is_err() {
+                    session.set_keepalive(None);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, _: &mut Request) -> Result<Box<HttpPeer>> {
+        let mut shop = Box::new(self.shop.clone());
+        if must_not_repeat(&session.req_header().method) {
+            // Connections are kept by this key; no other request has the same.
+            shop.group_key = self.once.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        }
+        Ok(shop)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        request: &mut Request,
+    ) -> Result<()> {
+        // Here and not earlier: a client can name any header in `Connection` and have it removed
+        // from what was there before this step.
+        let forged: Vec<HeaderName> = upstream
+            .headers
+            .keys()
+            .filter(|name| could_be_ours(name))
+            .cloned()
+            .collect();
+        for name in &forged {
+            upstream.remove_header(name);
+        }
+        if let Some(forward) = &request.forward {
+            upstream.insert_header(SALE, forward.sid())?;
+            upstream.insert_header(USER, header_value(&forward.uid)?)?;
+            upstream.insert_header(RESERVATION, forward.rid().to_string())?;
+            upstream.insert_header(QUANTITY, forward.qty)?;
+        }
+        if must_not_repeat(&session.req_header().method) {
+            upstream.insert_header(CONNECTION, "close")?;
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        request: &mut Request,
+    ) -> Result<()> {
+        if !response.status.is_informational()
+            && let Some(forward) = request.forward.take()
+        {
+            forward.answered(response.status, &self.gate).await;
+        }
+        Ok(())
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        _: &mut Request,
+    ) -> FailToProxy {
+        let problem = match (error.esource(), error.etype()) {
+            (ErrorSource::Upstream, etype) => {
+                self.tell_of_shop(error);
+                match etype {
+                    ErrorType::ConnectTimedout
+                    | ErrorType::ReadTimedout
+                    | ErrorType::WriteTimedout => Some(Problem::ShopTimeout),
+                    _ => Some(Problem::ShopUnavailable),
+                }
+            }
+            (
+                ErrorSource::Downstream,
+                ErrorType::ConnectionClosed
+                | ErrorType::ReadError
+                | ErrorType::ReadTimedout
+                | ErrorType::WriteError
+                | ErrorType::WriteTimedout,
+            ) => None,
+            (ErrorSource::Downstream, _) => Some(Problem::BadRequest),
+            (ErrorSource::Internal | ErrorSource::Unset, _) => Some(Problem::Internal),
+        };
+        let begun = session
+            .response_written()
+            .is_some_and(|response| !response.status.is_informational());
+        session.set_keepalive(None);
+        match problem {
+            Some(problem) if !begun => {
+                let answer = Answer::from(problem);
+                let error_code = answer.status().as_u16();
+                // A client that is gone by now will not miss it.
+                let _ = answer.send(session).await;
+                FailToProxy {
+                    error_code,
+                    can_reuse_downstream: false,
+                }
+            }
+            _ => FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            },
+        }
+    }
+
+    /// [`Self::fail_to_proxy`] has told what there is to tell, and not once a request.
+    fn suppress_error_log(&self, _: &Session, _: &Request, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Request,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+fn header_value(uid: &Uid) -> Result<HeaderValue> {
+    HeaderValue::from_bytes(uid.as_bytes()).map_err(|cause| {
+        Error::because(
+            ErrorType::InternalError,
+            "a uid that no header can carry",
+            cause,
+        )
+    })
+}
+
+// === impl Decision ===
+
+impl From<Answer> for Decision {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+impl From<Problem> for Decision {
+    fn from(problem: Problem) -> Self {
+        Self::Answer(problem.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_of_ours_is_recognised_in_any_spelling() {
+        for name in [
+            "Seckill-User",
+            "seckill_user",
+            "SECKILL-RESERVATION",
+            "Seckill_Anything",
+            "seckill.sale",
+            "seckill-",
+        ] {
+            assert!(could_be_ours(&name.parse().unwrap()), "{name}");
+        }
+        for name in ["seckill", "seckills-user", "x-seckill-user", "user"] {
+            assert!(!could_be_ours(&name.parse().unwrap()), "{name}");
+        }
+    }
+}

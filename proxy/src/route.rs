@@ -1,0 +1,446 @@
+//! Which requests are buys, and which only look as if they were none.
+//!
+//! A shop may read a path more generously than it is spelled: decode it twice, fold its case,
+//! collapse its slashes. Whatever could mean a guarded path to some shop, but is not spelled as the
+//! guard spells it, is neither a buy nor let through: it is refused.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How often a path is decoded in search of a guarded one. Nobody decodes more often by mistake,
+/// and the bound keeps a path of nothing but `%2525…` from costing its length squared.
+const DECODINGS_MAX: usize = 4;
+
+/// The longest sid.
+const SID_BYTES_MAX: usize = 64;
+
+/// The segment that comes between a sale and a reservation of it.
+const RESERVATIONS: &str = "reservations";
+
+/// The guarded paths.
+#[derive(Debug)]
+pub(crate) struct Routes(Vec<Route>);
+
+/// One guarded path and what is done with its buys.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The path.
+    pub(crate) pattern: Pattern,
+    /// What is done with an accepted buy.
+    pub(crate) mode: Mode,
+}
+
+/// What is done with an accepted buy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The proxy answers; the worker writes the order.
+    Queue,
+    /// It goes on to the shop.
+    Forward(OnSuccess),
+}
+
+/// What becomes of a reservation when the shop answers 2xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnSuccess {
+    /// It stays held: the shop confirms it when it is paid for.
+    Hold,
+    /// It is confirmed.
+    Confirm,
+}
+
+/// A path with one `{sid}` in it, such as `/seckill/{sid}`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pattern(Vec<Segment>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Sid,
+}
+
+/// What is wrong with a pattern.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "expected a path of plain segments (A-Z a-z 0-9 _ - . ~) of which exactly one is {{sid}}, for example \"/seckill/{{sid}}\""
+)]
+pub(crate) struct PatternError;
+
+/// What a path is to the proxy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place<'p> {
+    /// The sale `sid`.
+    Sale { mode: Mode, sid: &'p str },
+    /// The reservation `rid` of the sale `sid`.
+    Reservation { sid: &'p str, rid: &'p str },
+    /// A guarded path, but no sale is called that.
+    BadSid,
+    /// A guarded path under another spelling.
+    Disguised,
+    /// The shop's business.
+    Elsewhere,
+}
+
+// === impl Routes ===
+
+impl Routes {
+    /// The guarded paths; the first that matches decides.
+    pub(crate) const fn new(routes: Vec<Route>) -> Self {
+        Self(routes)
+    }
+
+    /// Says what a request's path is. `path` as it came, without the query.
+    pub(crate) fn place<'p>(&self, path: &'p str) -> Place<'p> {
+        let Some(plain) = path.strip_prefix('/') else {
+            // `OPTIONS *` and the like name no path.
+            return Place::Elsewhere;
+        };
+        let segments: Vec<&str> = plain.split('/').collect();
+        for route in &self.0 {
+            let place = match route.pattern.exactly(&segments) {
+                Some((sid, [])) => Place::Sale {
+                    mode: route.mode,
+                    sid,
+                },
+                Some((sid, [reservations, rid])) if *reservations == RESERVATIONS => {
+                    Place::Reservation { sid, rid }
+                }
+                _ => continue,
+            };
+            return match place {
+                Place::Sale { sid, .. } | Place::Reservation { sid, .. } if !is_sid(sid) => {
+                    Place::BadSid
+                }
+                place => place,
+            };
+        }
+        if self.is_disguised(path) {
+            Place::Disguised
+        } else {
+            Place::Elsewhere
+        }
+    }
+
+    fn is_disguised(&self, path: &str) -> bool {
+        let mut reading = path.to_owned();
+        for _ in 0..=DECODINGS_MAX {
+            for with_parameters in [true, false] {
+                let segments = resolve(&reading, with_parameters);
+                if self.0.iter().any(|r| r.pattern.loosely(&segments)) {
+                    return true;
+                }
+            }
+            match decode(&reading) {
+                Some(decoded) => reading = decoded,
+                None => break,
+            }
+        }
+        false
+    }
+}
+
+/// Whether a text can be a sid: it becomes a key of Redis and a segment of a path.
+fn is_sid(text: &str) -> bool {
+    (1..=SID_BYTES_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// The segments that a generous server would see: either slash, empty ones dropped, dots
+/// resolved, and `;parameters` cut off unless they are part of the name.
+fn resolve(path: &str, with_parameters: bool) -> Vec<String> {
+    let mut segments = Vec::new();
+    for segment in path.split(['/', '\\']) {
+        let name = match segment.split_once(';') {
+            Some((name, _)) if !with_parameters => name,
+            _ => segment,
+        };
+        match name {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            name => segments.push(fold(name)),
+        }
+    }
+    segments
+}
+
+/// Lower case as the most generous comparison has it: `K` (the Kelvin sign) is a `k`, too.
+fn fold(text: &str) -> String {
+    text.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Percent-decodes once; `None` if there is nothing to decode.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    let mut decoded = false;
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = match (byte, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        if let Some((high, low)) = escaped {
+            bytes.push(high << 4 | low);
+            rest = after.get(2..).unwrap_or_default();
+            decoded = true;
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    decoded.then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    /// The sid and what comes after the pattern, if the segments begin with it as it is spelled.
+    fn exactly<'s, 'p>(&self, segments: &'s [&'p str]) -> Option<(&'p str, &'s [&'p str])> {
+        let (head, tail) = segments.split_at_checked(self.0.len())?;
+        let mut sid = None;
+        for (own, &segment) in self.0.iter().zip(head) {
+            match own {
+                Segment::Sid => sid = Some(segment),
+                Segment::Literal(literal) if literal == segment => {}
+                Segment::Literal(_) => return None,
+            }
+        }
+        sid.map(|sid| (sid, tail))
+    }
+
+    /// Whether folded segments mean this path, or a reservation below it, to somebody.
+    fn loosely(&self, segments: &[String]) -> bool {
+        let Some((head, tail)) = segments.split_at_checked(self.0.len()) else {
+            return false;
+        };
+        let of_sale = match tail {
+            [] => true,
+            [reservations, _] => reservations == RESERVATIONS,
+            _ => false,
+        };
+        of_sale
+            && self.0.iter().zip(head).all(|(own, segment)| match own {
+                Segment::Sid => true,
+                Segment::Literal(literal) => fold(literal) == *segment,
+            })
+    }
+
+    /// Whether some path matches both, in any spelling.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|pair| match pair {
+                (Segment::Literal(a), Segment::Literal(b)) => fold(a) == fold(b),
+                _ => true,
+            })
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let segments = text
+            .strip_prefix('/')
+            .ok_or(PatternError)?
+            .split('/')
+            .map(|segment| match segment {
+                "{sid}" => Ok(Segment::Sid),
+                "" | "." | ".." => Err(PatternError),
+                literal if literal.bytes().all(is_plain) => {
+                    Ok(Segment::Literal(literal.to_owned()))
+                }
+                _ => Err(PatternError),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if segments.iter().filter(|s| **s == Segment::Sid).count() == 1 {
+            Ok(Self(segments))
+        } else {
+            Err(PatternError)
+        }
+    }
+}
+
+/// What stands for itself in a path and needs no escape.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~')
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.0 {
+            match segment {
+                Segment::Literal(literal) => write!(f, "/{literal}")?,
+                Segment::Sid => f.write_str("/{sid}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, route) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            let mode = match route.mode {
+                Mode::Queue => "queue",
+                Mode::Forward(OnSuccess::Hold) => "forward, hold",
+                Mode::Forward(OnSuccess::Confirm) => "forward, confirm",
+            };
+            write!(f, "{comma}{} ({mode})", route.pattern)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes {
+        let route = |path: &str, mode| Route {
+            pattern: path.parse().unwrap(),
+            mode,
+        };
+        Routes::new(vec![
+            route("/seckill/{sid}", Mode::Queue),
+            route("/shop/{sid}/buy", Mode::Forward(OnSuccess::Confirm)),
+        ])
+    }
+
+    #[test]
+    fn a_sale_and_its_reservations_are_found() {
+        let routes = routes();
+        assert_eq!(
+            routes.place("/seckill/1001"),
+            Place::Sale {
+                mode: Mode::Queue,
+                sid: "1001"
+            }
+        );
+        assert_eq!(
+            routes.place("/shop/a_B-9/buy"),
+            Place::Sale {
+                mode: Mode::Forward(OnSuccess::Confirm),
+                sid: "a_B-9"
+            }
+        );
+        assert_eq!(
+            routes.place("/seckill/1001/reservations/7-1"),
+            Place::Reservation {
+                sid: "1001",
+                rid: "7-1"
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_not_guarded_is_the_shops_business() {
+        let routes = routes();
+        for path in [
+            "/",
+            "*",
+            "/seckill",
+            "/seckill/1001/pictures/1",
+            "/seckill/1001/reviews",
+            "/seckill/style.css/1",
+            "/shop/1001",
+            "/shop/1001/buy/now",
+            "/100%25/of/it",
+            "/a//b",
+            "/seckiller/1001",
+        ] {
+            assert_eq!(routes.place(path), Place::Elsewhere, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_sid_is_not_asked_about() {
+        let routes = routes();
+        let long = format!("/seckill/{}", "x".repeat(65));
+        for path in [
+            "/seckill/",
+            "/seckill/a.b",
+            "/seckill/%31001",
+            "/seckill/1001;v=2",
+            "/seckill/..",
+            "/shop//buy",
+            long.as_str(),
+        ] {
+            assert_eq!(routes.place(path), Place::BadSid, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_guarded_path_under_another_spelling_is_not_let_through() {
+        let routes = routes();
+        for path in [
+            "/SECKILL/1001",
+            "/seckill/1001/",
+            "//seckill/1001",
+            "/seckill//1001",
+            "/./seckill/1001",
+            "/a/../seckill/1001",
+            "/a/%2e%2e/seckill/1001",
+            "/%73eckill/1001",
+            "/%2573eckill/1001",
+            "/%252573eckill/1001",
+            "/seckill%2f1001",
+            "/seckill%252F1001",
+            "/seckill\\1001",
+            "/seckill%5c1001",
+            "/seckill;jsessionid=1/1001",
+            "/x/..;/seckill/1001",
+            "/sec%E2%84%AAill/1001",
+            "/seckill/1001%2freservations/7-1",
+            "/seckill/1001/Reservations/7-1",
+            "/shop/1001/BUY",
+            "/shop/1001/buy/",
+        ] {
+            assert!(
+                matches!(routes.place(path), Place::Disguised | Place::BadSid),
+                "{path}: {:?}",
+                routes.place(path)
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_of_endless_escapes_costs_no_more_than_its_length() {
+        let path = format!("/%{}", "25".repeat(100_000));
+        assert_eq!(routes().place(&path), Place::Elsewhere);
+    }
+
+    #[test]
+    fn a_pattern_names_the_sid_exactly_once() {
+        for text in [
+            "",
+            "seckill/{sid}",
+            "/seckill",
+            "/{sid}/{sid}",
+            "/seckill/{sid}/",
+            "/seckill//{sid}",
+            "/../{sid}",
+            "/a b/{sid}",
+            "/seckill/{id}",
+            "/seckill/x{sid}",
+        ] {
+            assert_eq!(text.parse::<Pattern>(), Err(PatternError), "{text}");
+        }
+        let pattern: Pattern = "/shop/{sid}/buy".parse().unwrap();
+        assert_eq!(pattern.to_string(), "/shop/{sid}/buy");
+    }
+}

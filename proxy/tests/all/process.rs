@@ -1,0 +1,123 @@
+//! The program: its start, its check, its end.
+
+use crate::stand::{Stand, eventually, post};
+use seckill_testbed::Part;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SHIPPED: &str = include_str!("../../../conf/proxy.toml");
+
+fn proxy(folder: &Path, config: &str, more: &[&str]) -> Output {
+    let path = folder.join("checked.toml");
+    fs::write(&path, config).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_seckill-proxy"))
+        .env_remove("SECKILL_REDIS_URL")
+        .arg("--config")
+        .arg(&path)
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn signal(stand: &Stand, name: &str) {
+    let pid = stand.proxy.pid().to_string();
+    let status = Command::new("kill").args([name, &pid]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_check_says_what_a_start_would_say() {
+    let place = seckill_testbed::Place::temporary("check").unwrap();
+    let folder = place.path();
+    let good = proxy(folder, SHIPPED, &["--test"]);
+    assert!(good.status.success(), "{good:?}");
+
+    let bad = SHIPPED
+        .replace("0.0.0.0:8080", "everywhere")
+        .replace("mode = \"queue\"", "mode = \"quick\"");
+    for more in [&["--test"][..], &[]] {
+        let output = proxy(folder, &bad, more);
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        for expected in [
+            "checked.toml",
+            "listen: expected",
+            "route[0].mode: expected",
+        ] {
+            assert!(said.contains(expected), "{expected}: {said}");
+        }
+    }
+    let unknown = proxy(folder, &format!("colour = 1\n{SHIPPED}"), &["--test"]);
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(said.contains("colour"), "{said}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_a_reason_and_not_a_panic() {
+    let place = seckill_testbed::Place::temporary("taken").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = proxy(
+        place.path(),
+        &SHIPPED.replace("0.0.0.0:8080", &address),
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains(&format!("cannot listen on {address}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_start_is_one_line_and_rejections_are_none() {
+    let stand = Stand::start("lines", "queue");
+    stand.create("1001", &["STOCK", "0"]);
+    for buyer in 0..100 {
+        assert_eq!(stand.buy("1001", &format!("u{buyer}")).status, 410);
+        stand.client().send("garbage\r\n\r\n");
+    }
+    let log = fs::read_to_string(stand.proxy.log()).unwrap();
+    assert!(log.contains("seckill-proxy starts"), "{log}");
+    assert!(log.contains("/seckill/{sid} (queue)"), "{log}");
+    assert!(log.lines().count() <= 2, "{log}");
+}
+
+#[test]
+fn sigterm_lets_a_purchase_finish_and_nobody_new_in() {
+    let mut stand = Stand::start("sigterm", "forward confirm");
+    stand.create("1001", &["STOCK", "10"]);
+    let mut idle = stand.client();
+    assert_eq!(idle.ask(&post("/seckill/none", "u7")).status, 404);
+    let mut client = stand.client();
+    client.send(&post("/seckill/1001?delay_ms=1000", "u7"));
+    eventually("accepted", || stand.info("1001", "held") == "1");
+    let since = Instant::now();
+    signal(&stand, "-TERM");
+    assert!(idle.is_closed_within(Duration::from_secs(1)));
+    let answer = client.read();
+    assert_eq!(answer.status, 201);
+    assert_eq!(stand.info("1001", "sold"), "1");
+    eventually("the end", || !stand.proxy.is_running());
+    assert!(since.elapsed() < Duration::from_secs(6));
+}
+
+#[test]
+fn sigint_is_quick_and_sighup_harmless() {
+    let mut stand = Stand::start("signals", "queue");
+    stand.create("1001", &["STOCK", "10"]);
+    for _ in 0..3 {
+        signal(&stand, "-HUP");
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(stand.buy("1001", "u7").status, 202);
+    let since = Instant::now();
+    signal(&stand, "-INT");
+    eventually("the end", || !stand.proxy.is_running());
+    assert!(since.elapsed() < Duration::from_secs(2));
+}
