@@ -1,0 +1,63 @@
+# The one door: `make` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo up down test build fmt lint setup kafka clean
+
+# Where cargo puts programs; CARGO_TARGET_DIR moves it.
+bin := $(or $(CARGO_TARGET_DIR),target)/release
+
+# `Cargo.lock` is what was tested: nothing here changes it.
+cargo := cargo --locked
+
+# The crates of pure rules: tested with debug assertions and overflow checks, and quickly.
+pure := protocol sale
+packages = $(pure:%=-p seckill-%)
+excluded = $(pure:%=--exclude seckill-%)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build kafka ## One sale on private servers: BUYERS=300 STOCK=100 TRIES=3 BROKER=auto KILL="redis worker"
+	@scripts/setup.sh run
+	@$(bin)/seckill-demo run
+
+up: build kafka ## Start everything and leave it running, in .run/
+	@scripts/setup.sh run
+	@$(bin)/seckill-demo up
+
+down: ## Stop what `make up` started; its data stays
+	@$(bin)/seckill-demo down
+
+test: setup kafka ## Everything that has to pass: format, lints, all tests
+	@echo "== format"
+	@cargo fmt --all --check
+	@$(MAKE) --no-print-directory lint build
+	@echo "== tests of the rules, with every check on"
+	@$(cargo) test --quiet $(packages)
+	@echo "== tests on real servers"
+	@$(cargo) test --quiet --release --workspace $(excluded) -- --test-threads=2
+
+build: ## Compile everything
+	@scripts/setup.sh build
+	@echo "== build"
+	@$(cargo) build --quiet --release --workspace
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+lint: ## Clippy, where a warning is an error
+	@scripts/setup.sh build
+	@echo "== lint"
+	@$(cargo) clippy --quiet --release --workspace --all-targets -- -D warnings
+
+setup: ## Install what building and running need (Debian)
+	@scripts/setup.sh build
+	@scripts/setup.sh run
+
+kafka: ## Fetch Apache Kafka, once; without it the rest works
+	@scripts/kafka.sh || [ $$? -eq 3 ]
+
+clean: ## Delete what was compiled
+	@cargo clean --quiet

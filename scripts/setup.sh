@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian 12 with Rust, and says so in one line each.
+#
+#   scripts/setup.sh build    what compiling needs
+#   scripts/setup.sh run      the servers that tests and the demo start
+#   scripts/setup.sh java     what Apache Kafka runs on
+#   scripts/setup.sh maven    what fetches Apache Kafka
+#
+# Nothing is started: tests and the demo run servers of their own.
+set -euo pipefail
+
+# Servers are where not everybody's PATH leads.
+PATH="$PATH:/usr/sbin:/sbin"
+
+missing=()
+
+# need PACKAGE REASON CHECK… : the package is missing if the check fails.
+need() {
+    local package=$1 reason=$2
+    shift 2
+    if ! "$@" >/dev/null 2>&1; then
+        echo "setup: installing $package ($reason)"
+        missing+=("$package")
+    fi
+}
+
+# The library, and the headers that belong to it.
+has_libclang() {
+    [[ -n ${LIBCLANG_PATH:-} ]] ||
+        { compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' &&
+            compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h'; }
+}
+
+has_java_17() {
+    local major
+    major=$(java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
+    [[ -n $major && $major -ge 17 ]]
+}
+
+case ${1:-} in
+build)
+    if ! type -P cargo >/dev/null; then
+        echo "setup: Rust is missing: https://rustup.rs" >&2
+        exit 1
+    fi
+    need gcc "compiles C" type -P cc
+    need g++ "librdkafka builds its C++ side too" type -P c++
+    need libc6-dev "headers of the C library" test -e /usr/include/stdlib.h
+    need make "builds librdkafka" type -P make
+    need cmake "builds zlib for the proxy" type -P cmake
+    need libclang-dev "reads Redis's module header" has_libclang
+    ;;
+run)
+    need redis-server "decides" type -P redis-server
+    need mariadb-server "keeps the orders" type -P mariadbd
+    need util-linux "ends servers together with their test" type -P setpriv
+    ;;
+java)
+    need openjdk-17-jre-headless "runs Kafka" has_java_17
+    ;;
+maven)
+    need maven "fetches Kafka" type -P mvn
+    ;;
+*)
+    echo "usage: $0 build|run|java|maven" >&2
+    exit 2
+    ;;
+esac
+
+if [[ ${#missing[@]} -eq 0 ]]; then
+    exit 0
+fi
+if ! type -P apt-get >/dev/null; then
+    echo "setup: this is no Debian: please install the above in your system's way" >&2
+    exit 1
+fi
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+    as_root=(sudo)
+fi
+
+log=$(mktemp)
+# Packages of servers would start them now, and this file is how Debian lets us say no.
+policy=/usr/sbin/policy-rc.d
+ours=no
+finish() {
+    rm -f "$log"
+    if [[ $ours = yes ]]; then
+        "${as_root[@]}" rm -f "$policy"
+    fi
+}
+trap finish EXIT
+if [[ ! -e $policy ]]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod +x "$policy"
+fi
+
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" \
+        </dev/null >>"$log" 2>&1
+}
+if ! { apt update && apt install -y --no-install-recommends "${missing[@]}"; }; then
+    cat "$log" >&2
+    echo "setup: apt-get could not install ${missing[*]}" >&2
+    exit 1
+fi

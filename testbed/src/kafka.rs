@@ -1,0 +1,175 @@
+//! Apache Kafka, one node.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::part::{Part, Seal};
+use crate::place::Place;
+use crate::port::Port;
+use crate::process::{Plan, Process};
+use crate::tools;
+
+/// A virtual machine has to warm up, and to recover its log after a kill.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// The folder in the cache that `make kafka` fills.
+const JARS: &str = "kafka-4.3.1/libs";
+
+/// What the broker logs when it takes requests.
+const STARTED: &str = "Kafka Server started";
+
+/// 16 bytes in base64.
+const CLUSTER_ID: &str = "c2Vja2lsbC10ZXN0YmVkcw";
+
+const LOG4J: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="WARN">
+  <Appenders>
+    <Console name="out"><PatternLayout pattern="%d %p %m (%c)%n"/></Console>
+  </Appenders>
+  <Loggers>
+    <Root level="INFO"><AppenderRef ref="out"/></Root>
+  </Loggers>
+</Configuration>
+"#;
+
+/// A Kafka broker, which is its own controller.
+#[derive(Debug)]
+pub struct Kafka {
+    process: Process,
+    port: Port,
+    _controller_port: Port,
+}
+
+impl Kafka {
+    /// Whether a broker can be started here, or in one line why not.
+    ///
+    /// # Errors
+    /// The reason, fit for "skipped: …".
+    pub fn available() -> Result<(), String> {
+        jars()
+            .and_then(|_| tools::installed("java"))
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Starts a broker. Topics are not made by themselves.
+    ///
+    /// # Errors
+    /// If it is not [available](Kafka::available) or does not start.
+    pub fn start(place: &Place) -> Result<Self> {
+        let java = tools::installed("java")?;
+        let home = place.home("kafka")?;
+        let port = home.port("port")?;
+        let controller_port = home.port("controller-port")?;
+        let folder = &home.folder;
+        let data = folder.join("data");
+        let properties = folder.join("server.properties");
+        fs::write(
+            &properties,
+            server_properties(&data, port.number(), controller_port.number()),
+        )?;
+        let log4j = folder.join("log4j2.xml");
+        fs::write(&log4j, LOG4J)?;
+
+        let jvm = [
+            "-Xms256m".to_owned(),
+            "-Xmx512m".to_owned(),
+            // Few cores and a small heap: the simplest collector starts fastest.
+            "-XX:+UseSerialGC".to_owned(),
+            format!("-Dlog4j2.configurationFile={}", log4j.display()),
+            // Where it unpacks its compression libraries.
+            format!("-Djava.io.tmpdir={}", folder.display()),
+            "-classpath".to_owned(),
+            format!("{}/*", jars()?.display()),
+        ];
+        if !data.join("meta.properties").exists() {
+            let mut format = Command::new(&java);
+            format
+                .args(&jvm)
+                .arg("kafka.tools.StorageTool")
+                .current_dir(folder);
+            format.args([
+                "format",
+                "--standalone",
+                "--cluster-id",
+                CLUSTER_ID,
+                "--config",
+            ]);
+            tools::run(format.arg(&properties))?;
+        }
+
+        let main = [OsString::from("kafka.Kafka"), OsString::from(properties)];
+        let plan = Plan {
+            home,
+            program: java,
+            arguments: jvm.map(OsString::from).into_iter().chain(main).collect(),
+            ready_within: START_LIMIT,
+            probe: Box::new(|process| {
+                let started = process.log_since_start()?.contains(STARTED);
+                ensure!(started, "it does not say {STARTED:?}");
+                Ok(())
+            }),
+        };
+        let process = Process::start(place, plan)?;
+        Ok(Self {
+            process,
+            port,
+            _controller_port: controller_port,
+        })
+    }
+
+    /// The address for clients, `host:port`.
+    pub fn brokers(&self) -> String {
+        self.port.address()
+    }
+}
+
+impl Seal for Kafka {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Part for Kafka {}
+
+fn jars() -> Result<PathBuf> {
+    let jars = tools::cache().join(JARS);
+    ensure!(
+        jars.is_dir(),
+        "no Kafka in {}: run `make kafka`",
+        jars.display()
+    );
+    Ok(jars)
+}
+
+fn server_properties(data: &Path, port: u16, controller_port: u16) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+         inter.broker.listener.name=PLAINTEXT\n\
+         log.dirs={}\n\
+         auto.create.topics.enable=false\n\
+         offsets.topic.num.partitions=1\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         share.coordinator.state.topic.replication.factor=1\n\
+         share.coordinator.state.topic.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n",
+        data.display()
+    )
+}

@@ -1,0 +1,58 @@
+//! Starts the real parts of the system privately: each on free loopback ports, with a folder of its
+//! own for data, configuration and log, stopped by pid. Nothing else on the machine is touched.
+//!
+//! The interface blocks and can be called from any thread, a test of tokio's included.
+//!
+//! ```no_run
+//! use seckill_testbed::{Kafka, MariaDb, Part, Place, Redis, Settings, User, Worker};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let place = Place::temporary("a-sale")?;
+//! let mut redis = Redis::start(&place)?;
+//! let mariadb = MariaDb::start(&place)?;
+//! let mut settings = Settings::worker(&redis, &mariadb)?;
+//! if Kafka::available().is_ok() {
+//!     settings = settings.kafka(&Kafka::start(&place)?);
+//! }
+//! Worker::command(&place, &settings, &["migrate"])?;
+//! let worker = Worker::start(&place, &settings)?;
+//!
+//! redis.kill()?; // power is gone …
+//! redis.restart()?; // … and is back: same data, same port
+//! redis::cmd("PING").exec(&mut redis.connect(User::Operator)?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `place.rs` | the folder that parts live in, and how long they live |
+//! | `part.rs` | what can be done to any part: kill, freeze, restart … |
+//! | `process.rs` | one child process: its log, its start, its end |
+//! | `home.rs` | the folder of one part, and what it remembers there |
+//! | `identity.rs` | a pid that cannot be mistaken for a later process |
+//! | `port.rs` | a loopback port that nobody else takes |
+//! | `tools.rs` | where programs, shipped files and caches are |
+//! | `redis.rs`, `mariadb.rs`, `kafka.rs` | the servers |
+//! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
+
+mod home;
+mod identity;
+mod kafka;
+mod mariadb;
+mod part;
+mod place;
+mod port;
+mod process;
+mod programs;
+mod redis;
+mod settings;
+mod tools;
+
+pub use crate::kafka::Kafka;
+pub use crate::mariadb::MariaDb;
+pub use crate::part::Part;
+pub use crate::place::Place;
+pub use crate::programs::{Proxy, SampleShop, Worker};
+pub use crate::redis::{Redis, User};
+pub use crate::settings::Settings;

@@ -1,0 +1,218 @@
+//! MariaDB with the database `seckill`.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::geteuid;
+
+use crate::part::{Part, Seal};
+use crate::place::Place;
+use crate::port::Port;
+use crate::process::{Plan, Process};
+use crate::tools;
+
+/// Recovery after a kill is included.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The first words of a server to a client: the length of the packet, its number, the version of
+/// the protocol.
+const GREETING_BYTES: usize = 5;
+const PROTOCOL_VERSION: u8 = 10;
+
+/// A MariaDB server with an empty database `seckill` and a user of that name.
+#[derive(Debug)]
+pub struct MariaDb {
+    process: Process,
+    port: Port,
+    password: String,
+}
+
+impl MariaDb {
+    /// Starts a server on which a commit is on disk before it is answered.
+    ///
+    /// # Errors
+    /// If MariaDB is not installed or does not start.
+    pub fn start(place: &Place) -> Result<Self> {
+        let server = tools::installed("mariadbd")?;
+        let home = place.home("mariadb")?;
+        let port = home.port("port")?;
+        let password = home.password()?;
+        let folder = &home.folder;
+        let data = folder.join("data");
+        if !data.exists() {
+            copy_folder(&template(&server)?, &data)?;
+        }
+        let temporary = folder.join("tmp");
+        fs::create_dir_all(&temporary)?;
+        let init = folder.join("init.sql");
+        fs::write(
+            &init,
+            format!(
+                "CREATE DATABASE IF NOT EXISTS seckill CHARACTER SET utf8mb4;\n\
+                 CREATE OR REPLACE USER seckill@'127.0.0.1' IDENTIFIED BY '{password}';\n\
+                 GRANT ALL ON seckill.* TO seckill@'127.0.0.1';\n"
+            ),
+        )?;
+
+        let mut arguments = server_arguments(&data);
+        arguments.extend([
+            format!("--socket={}", socket_in(folder).display()),
+            format!("--pid-file={}", folder.join("mariadbd.pid").display()),
+            format!("--tmpdir={}", temporary.display()),
+            format!("--init-file={}", init.display()),
+            format!("--port={}", port.number()),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--skip-networking=0".to_owned(),
+            "--skip-name-resolve".to_owned(),
+            "--character-set-server=utf8mb4".to_owned(),
+            "--innodb-flush-log-at-trx-commit=1".to_owned(),
+            "--innodb-buffer-pool-size=128M".to_owned(),
+        ]);
+        let number = port.number();
+        let plan = Plan {
+            home,
+            program: server,
+            arguments: arguments.into_iter().map(OsString::from).collect(),
+            ready_within: START_LIMIT,
+            probe: Box::new(move |_| await_greeting(number)),
+        };
+        Ok(Self {
+            process: Process::start(place, plan)?,
+            port,
+            password,
+        })
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The address of the database with the name and the password of its user.
+    pub fn url(&self) -> String {
+        format!(
+            "mysql://seckill:{}@127.0.0.1:{}/seckill",
+            self.password,
+            self.port()
+        )
+    }
+
+    /// Runs SQL as the server's administrator in the database `seckill`. Returns the rows of the
+    /// results as text; what is NULL is the text `NULL`.
+    ///
+    /// # Errors
+    /// If the server is not there or refuses a statement.
+    pub fn query(&self, sql: &str) -> Result<Vec<Vec<String>>> {
+        let mut client = Command::new(tools::installed("mariadb")?);
+        client.arg("--no-defaults");
+        client.arg(format!(
+            "--socket={}",
+            socket_in(self.process.folder()).display()
+        ));
+        client.args([
+            "--batch",
+            "--skip-column-names",
+            "--database=seckill",
+            "--execute",
+            sql,
+        ]);
+        let text = tools::run(&mut client)?;
+        Ok(text
+            .lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect())
+            .collect())
+    }
+}
+
+impl Seal for MariaDb {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Part for MariaDb {}
+
+fn await_greeting(port: u16) -> Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(START_LIMIT))?;
+    let mut greeting = [0; GREETING_BYTES];
+    stream.read_exact(&mut greeting)?;
+    ensure!(
+        greeting.last() == Some(&PROTOCOL_VERSION),
+        "port {port} speaks no MySQL"
+    );
+    Ok(())
+}
+
+fn server_arguments(data: &Path) -> Vec<String> {
+    let mut arguments = vec![
+        // Of the configuration of the machine's own server nothing is ours.
+        "--no-defaults".to_owned(),
+        format!("--datadir={}", data.display()),
+        // The redo log: copied with each new server, and large enough for a burst of orders.
+        "--innodb-log-file-size=32M".to_owned(),
+    ];
+    if geteuid().is_root() {
+        arguments.push("--user=root".to_owned());
+    }
+    arguments
+}
+
+fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("socket")
+}
+
+/// A data folder as it is right after the installation. Making one takes seconds, a copy does not,
+/// so that one is made for each version of the server and kept.
+fn template(server: &Path) -> Result<PathBuf> {
+    let version = tools::run(Command::new(server).args(["--no-defaults", "--version"]))?;
+    let mut words = version.split_whitespace().skip_while(|word| *word != "Ver");
+    let version = words
+        .nth(1)
+        .with_context(|| format!("no version in {version:?}"))?;
+
+    let cache = tools::cache();
+    fs::create_dir_all(&cache)?;
+    let template = cache.join(format!("mariadb-{version}"));
+    let lock = File::create(cache.join("mariadb.lock"))?;
+    lock.lock()?;
+    if !template.exists() {
+        let unfinished = cache.join("mariadb-unfinished");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished)?;
+        }
+        let me = tools::run(Command::new("id").arg("-un"))?;
+        let mut install = Command::new(tools::installed("mariadb-install-db")?);
+        install.args(server_arguments(&unfinished));
+        install.args(["--skip-test-db", "--skip-name-resolve"]);
+        install.args(["--auth-root-authentication-method=socket"]);
+        install.arg(format!("--auth-root-socket-user={}", me.trim()));
+        tools::run(&mut install)?;
+        fs::rename(&unfinished, &template)?;
+    }
+    Ok(template)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).with_context(|| target.display().to_string())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The start of our own programs: the shop, the worker and the proxy.
+
+use std::ffi::OsString;
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::part::{Part, Seal};
+use crate::place::Place;
+use crate::port::Port;
+use crate::process::{Plan, Probe, Process};
+use crate::settings::Settings;
+use crate::tools;
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A worker does not listen. One that cannot start says so at once.
+const WORKER_FAILS_WITHIN: Duration = Duration::from_millis(300);
+
+/// A shop to stand behind the proxy.
+#[derive(Debug)]
+pub struct SampleShop {
+    process: Process,
+    port: Port,
+}
+
+impl SampleShop {
+    /// Starts the shop and waits until it listens.
+    ///
+    /// # Errors
+    /// If it was not built or does not start.
+    pub fn start(place: &Place) -> Result<Self> {
+        let home = place.home("sample-shop")?;
+        let port = home.port("port")?;
+        let plan = Plan {
+            home,
+            program: tools::built("seckill-sample-shop")?,
+            arguments: vec!["--listen".into(), port.address().into()],
+            ready_within: START_LIMIT,
+            probe: listens(&port),
+        };
+        Ok(Self {
+            process: Process::start(place, plan)?,
+            port,
+        })
+    }
+
+    /// Where it listens, `host:port`.
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+}
+
+/// A worker: relay and order writer.
+#[derive(Debug)]
+pub struct Worker {
+    process: Process,
+}
+
+impl Worker {
+    /// Starts `seckill-worker run`. The tables must be there: see [`Worker::command`].
+    ///
+    /// # Errors
+    /// If it was not built or ends at once.
+    pub fn start(place: &Place, settings: &Settings) -> Result<Self> {
+        let home = place.home("worker")?;
+        let config = settings.write(&home.folder, "worker.toml")?;
+        let plan = Plan {
+            home,
+            program: tools::built("seckill-worker")?,
+            arguments: vec!["--config".into(), config.into(), "run".into()],
+            ready_within: START_LIMIT,
+            probe: Box::new(|_| {
+                thread::sleep(WORKER_FAILS_WITHIN);
+                Ok(())
+            }),
+        };
+        Ok(Self {
+            process: Process::start(place, plan)?,
+        })
+    }
+
+    /// Runs a command of the worker, such as `&["migrate"]` or `&["warm", "1001"]`, to its end and
+    /// returns what it printed.
+    ///
+    /// # Errors
+    /// If it fails; what it printed is in the message.
+    pub fn command(place: &Place, settings: &Settings, words: &[&str]) -> Result<String> {
+        let home = place.home("worker-command")?;
+        let config = settings.write(&home.folder, "worker.toml")?;
+        let mut command = Command::new(tools::built("seckill-worker")?);
+        tools::without_our_variables(&mut command);
+        tools::run(command.arg("--config").arg(config).args(words))
+    }
+}
+
+/// A proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    process: Process,
+    port: Port,
+}
+
+impl Proxy {
+    /// Starts a proxy on a free port, whatever the settings say about `listen`, and waits until it
+    /// listens.
+    ///
+    /// # Errors
+    /// If it was not built or does not start.
+    pub fn start(place: &Place, settings: &Settings) -> Result<Self> {
+        let home = place.home("proxy")?;
+        let port = home.port("port")?;
+        let settings = settings.clone().with("listen", port.address());
+        let config = settings.write(&home.folder, "proxy.toml")?;
+        let plan = Plan {
+            home,
+            program: tools::built("seckill-proxy")?,
+            arguments: vec![OsString::from("--config"), config.into()],
+            ready_within: START_LIMIT,
+            probe: listens(&port),
+        };
+        Ok(Self {
+            process: Process::start(place, plan)?,
+            port,
+        })
+    }
+
+    /// Where it listens, `host:port`.
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+
+    /// The address with `http://`, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+}
+
+impl Seal for SampleShop {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Seal for Worker {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Seal for Proxy {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Part for SampleShop {}
+impl Part for Worker {}
+impl Part for Proxy {}
+
+fn listens(port: &Port) -> Probe {
+    let address = port.address();
+    Box::new(move |_| {
+        TcpStream::connect(&address)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,232 @@
+//! Redis with the module, configured by the files that ship.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use redis::{Client, Connection};
+
+use crate::home::Home;
+use crate::part::{Part, Seal};
+use crate::place::Place;
+use crate::port::Port;
+use crate::process::{Plan, Process};
+use crate::tools;
+
+const KIND: &str = "redis";
+
+/// Loading the AOF of a large sale is included.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const REPLY_LIMIT: Duration = Duration::from_secs(5);
+
+/// The lines that a test has to run with have to stand in the shipped file word for word.
+const SHIPPED_PORT: &str = "port 6379";
+const SHIPPED_FOLDER: &str = "dir /var/lib/redis";
+const SHIPPED_MODULE: &str = "loadmodule /usr/lib/redis/modules/libseckill.so";
+const SHIPPED_USERS: &str = "aclfile /etc/redis/users.acl";
+
+/// Who talks to Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// The proxies, as in the shipped `users.acl`.
+    Proxy,
+    /// The workers, as in the shipped `users.acl`.
+    Worker,
+    /// Who creates and watches sales, as in the shipped `users.acl`.
+    Operator,
+    /// A test, which may do anything, `DEBUG` included. No such user ships.
+    Anything,
+}
+
+impl User {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Worker => "worker",
+            Self::Operator => "operator",
+            Self::Anything => "anything",
+        }
+    }
+}
+
+/// A Redis server with `libseckill.so`.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: Port,
+    /// Of every user; a replica has that of its primary, as it may become one.
+    password: String,
+}
+
+impl Redis {
+    /// Starts a server as it ships: every answered acceptance is on disk.
+    ///
+    /// # Errors
+    /// If a shipped file lacks a line that has to be replaced, or the server does not start.
+    pub fn start(place: &Place) -> Result<Self> {
+        Self::start_with(place, &[])
+    }
+
+    /// Starts a server with more lines of configuration, which win over the shipped ones.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn start_with(place: &Place, lines: &[&str]) -> Result<Self> {
+        let home = place.home(KIND)?;
+        let password = home.password()?;
+        Self::start_server(place, home, lines, password)
+    }
+
+    /// Starts a replica with the users of its primary, and waits until it has its data.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`], or if it does not reach its primary.
+    pub fn start_replica(place: &Place, primary: &Self) -> Result<Self> {
+        let primary_port = primary.port();
+        let password = primary.password.clone();
+        let lines = [
+            format!("replicaof 127.0.0.1 {primary_port}"),
+            "masteruser replica".to_owned(),
+            format!("masterauth {password}"),
+        ];
+        let lines = lines.each_ref().map(String::as_str);
+        let replica = Self::start_server(place, place.home(KIND)?, &lines, password)?;
+        replica.await_link()?;
+        Ok(replica)
+    }
+
+    fn await_link(&self) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let mut connection = self.connect(User::Anything)?;
+            let info: String = redis::cmd("INFO")
+                .arg("replication")
+                .query(&mut connection)?;
+            if info.contains("master_link_status:up") {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "no link to the primary:\n{info}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn start_server(place: &Place, home: Home, lines: &[&str], password: String) -> Result<Self> {
+        let port = home.port("port")?;
+        let folder = &home.folder;
+        let data = folder.join("data");
+        fs::create_dir_all(&data)?;
+        let users = folder.join("users.acl");
+        fs::write(&users, users_acl(&tools::shipped("users.acl")?, &password)?)?;
+
+        let mut text = tools::shipped("redis.conf")?;
+        let module = tools::built("libseckill.so")?;
+        for (shipped, ours) in [
+            (SHIPPED_PORT, format!("port {}", port.number())),
+            (SHIPPED_FOLDER, format!("dir {}", quoted(&data))),
+            (SHIPPED_MODULE, format!("loadmodule {}", quoted(&module))),
+            (SHIPPED_USERS, format!("aclfile {}", quoted(&users))),
+        ] {
+            text = replace_line(&text, shipped, &ours)?;
+        }
+        text.push_str("enable-debug-command local\n");
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let config = folder.join("redis.conf");
+        fs::write(&config, text)?;
+
+        let url = url(User::Anything, &password, port.number());
+        let plan = Plan {
+            home,
+            program: tools::installed("redis-server")?,
+            arguments: vec![config.into()],
+            ready_within: START_LIMIT,
+            probe: Box::new(move |_| is_ready(&url)),
+        };
+        Ok(Self {
+            process: Process::start(place, plan)?,
+            port,
+            password,
+        })
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The address with the name and the password of a user.
+    pub fn url(&self, user: User) -> String {
+        url(user, &self.password, self.port())
+    }
+
+    /// A new connection that waits at most a few seconds for each reply.
+    ///
+    /// # Errors
+    /// If the server is not there.
+    pub fn connect(&self, user: User) -> Result<Connection> {
+        connect(&self.url(user))
+    }
+}
+
+impl Seal for Redis {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Part for Redis {}
+
+fn url(user: User, password: &str, port: u16) -> String {
+    format!("redis://{}:{password}@127.0.0.1:{port}/", user.name())
+}
+
+/// While it loads its data, Redis answers `PING` with an error.
+fn is_ready(url: &str) -> Result<()> {
+    redis::cmd("PING").exec(&mut connect(url)?).context("PING")
+}
+
+fn connect(url: &str) -> Result<Connection> {
+    let connection = Client::open(url)?.get_connection_with_timeout(REPLY_LIMIT)?;
+    connection.set_read_timeout(Some(REPLY_LIMIT))?;
+    connection.set_write_timeout(Some(REPLY_LIMIT))?;
+    Ok(connection)
+}
+
+/// The shipped users with a password, and the user for tests.
+fn users_acl(shipped: &str, password: &str) -> Result<String> {
+    let mut text = shipped.to_owned();
+    for name in ["proxy", "worker", "operator", "replica"] {
+        let placeholder = format!("#SHA256-OF-THE-PASSWORD-OF-{}", name.to_uppercase());
+        ensure!(
+            text.matches(&placeholder).count() == 1,
+            "conf/users.acl: expected {placeholder} once"
+        );
+        text = text.replace(&placeholder, &format!(">{password}"));
+    }
+    text.push_str(&format!("user anything on >{password} ~* &* +@all\n"));
+    Ok(text)
+}
+
+fn replace_line(text: &str, shipped: &str, ours: &str) -> Result<String> {
+    let count = text.lines().filter(|line| *line == shipped).count();
+    ensure!(
+        count == 1,
+        "conf/redis.conf: expected the line {shipped:?} once, found it {count}×"
+    );
+    let lines = text
+        .lines()
+        .map(|line| if line == shipped { ours } else { line });
+    Ok(lines.flat_map(|line| [line, "\n"]).collect())
+}
+
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display())
+}
