@@ -53,6 +53,7 @@ build)
 run)
     need redis-server "decides" type -P redis-server
     need mariadb-server "keeps the orders" type -P mariadbd
+    need curl "one of the commands to try" type -P curl
     need util-linux "ends servers together with their test" type -P setpriv
     ;;
 java)

@@ -9,7 +9,6 @@
 //!   * `books`: holds them against each other and against what buyers were told
 //!   * `table`: what it came to
 //! * `up` and `down`: the same parts, to stay and to be played with
-//!   * `kept`: what runs in `.run`, and how to start it again
 //! * `say`: lines on the terminal, around the one that moves
 #![forbid(unsafe_code)]
 
@@ -17,7 +16,6 @@ mod books;
 mod cli;
 mod down;
 mod experiment;
-mod kept;
 mod ledger;
 mod run;
 mod say;

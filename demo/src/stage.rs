@@ -6,7 +6,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use seckill_testbed::{
     Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
 };
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::thread;
@@ -15,12 +14,8 @@ use std::time::Instant;
 /// The sale of the demo, and its row in `stock`.
 pub(crate) const SID: u32 = 1001;
 
-/// Redis writes its address over its command line, from which `up` learns how to start it again.
-const KEEP_COMMAND_LINE: &str = "set-proc-title no";
-
 /// A part of the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Redis,
     MariaDb,
@@ -35,13 +30,13 @@ pub(crate) type Running = (Name, Box<dyn Part + Send>);
 
 /// Everything that runs.
 pub(crate) struct Stage {
-    /// In the order in which they are stopped: who asks before who answers.
+    /// Who asks before who answers: the order in which they are stopped.
     pub(crate) parts: Vec<Running>,
     pub(crate) addresses: Addresses,
 }
 
 /// How to reach what runs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Addresses {
     /// Where buyers go.
     pub(crate) proxy_url: String,
@@ -66,7 +61,7 @@ impl Stage {
 
         let began = Instant::now();
         let shop = SampleShop::start(place)?;
-        say.ready("shop", &shop.address(), began);
+        say.ready("shop", &at(&shop.address(), &shop), began);
 
         let mut settings = Settings::worker(&redis, &mariadb)?;
         if let Some(kafka) = &kafka {
@@ -81,12 +76,12 @@ impl Stage {
         } else {
             "Redis → MariaDB"
         };
-        say.ready("worker", road, began);
+        say.ready("worker", &at(road, &worker), began);
 
         let began = Instant::now();
         let settings = Settings::proxy(&redis)?.with("shop.upstream", shop.address());
         let proxy = Proxy::start(place, &settings)?;
-        say.ready("proxy", &proxy.url(), began);
+        say.ready("proxy", &at(&proxy.url(), &proxy), began);
 
         let addresses = Addresses {
             proxy_url: proxy.url(),
@@ -105,6 +100,11 @@ impl Stage {
         parts.push((Name::Redis, boxed(redis)));
         Ok(Self { parts, addresses })
     }
+}
+
+/// Where a part is, and what to say to `kill -9`.
+fn at(address: &str, part: &impl Part) -> String {
+    format!("{address}, pid {}", part.pid())
 }
 
 fn boxed(part: impl Part + Send + 'static) -> Box<dyn Part + Send> {
@@ -130,21 +130,22 @@ fn servers(place: &Place, with_kafka: bool, say: &Say) -> Result<(Redis, MariaDb
         let mariadb = scope.spawn(|| {
             let began = Instant::now();
             let mariadb = MariaDb::start(place)?;
-            say.ready("mariadb", &format!("127.0.0.1:{}", mariadb.port()), began);
+            let address = format!("127.0.0.1:{}", mariadb.port());
+            say.ready("mariadb", &at(&address, &mariadb), began);
             anyhow::Ok(mariadb)
         });
         let kafka = with_kafka.then(|| {
             scope.spawn(|| {
                 let began = Instant::now();
                 let kafka = Kafka::start(place)?;
-                say.ready("kafka", &kafka.brokers(), began);
+                say.ready("kafka", &at(&kafka.brokers(), &kafka), began);
                 anyhow::Ok(kafka)
             })
         });
         let began = Instant::now();
-        let redis = Redis::start_with(place, &[KEEP_COMMAND_LINE])?;
-        let address = format!("127.0.0.1:{}, with libseckill.so", redis.port());
-        say.ready("redis", &address, began);
+        let redis = Redis::start(place)?;
+        let address = format!("127.0.0.1:{} with libseckill.so", redis.port());
+        say.ready("redis", &at(&address, &redis), began);
 
         let gone = |_| anyhow!("a thread that starts a server broke off");
         let mariadb = mariadb.join().map_err(gone)??;
@@ -182,30 +183,6 @@ impl Addresses {
             None => "none",
         }
     }
-
-    /// The `host:port` of a part; `None`: it does not listen.
-    pub(crate) fn of(&self, name: Name) -> Result<Option<String>> {
-        let address = match name {
-            Name::Redis => authority(&self.redis_url)?,
-            Name::MariaDb => authority(&self.mysql_url)?,
-            Name::Kafka => return Ok(self.kafka.clone()),
-            Name::Shop => &self.shop,
-            Name::Worker => return Ok(None),
-            Name::Proxy => authority(&self.proxy_url)?,
-        };
-        Ok(Some(address.to_owned()))
-    }
-}
-
-/// The `host:port` of a URL.
-fn authority(url: &str) -> Result<&str> {
-    let (_, rest) = url
-        .split_once("://")
-        .with_context(|| format!("{url:?} is no URL"))?;
-    let authority = rest.split('/').next().unwrap_or(rest);
-    Ok(authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, address)| address))
 }
 
 // === impl Name ===

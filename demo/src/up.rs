@@ -1,82 +1,50 @@
 //! Starts everything and leaves it running; starts again what is missing.
 
 use crate::cli::Broker;
-use crate::kept::{FOLDER, Kept};
 use crate::say::Say;
-use crate::stage::{Addresses, SID, Stage, with_kafka};
+use crate::stage::{Addresses, Name, SID, Stage, with_kafka};
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use seckill_testbed::Place;
-use std::time::Instant;
+
+/// The folder, in the one from which `up` and `down` are called.
+pub(crate) const FOLDER: &str = ".run";
 
 /// Units of the sample sale.
 const STOCK: u32 = 100;
 
-/// Starts what does not run, and says how to use it.
+/// Starts what does not run, leaves what does, and says how to use it.
 pub(crate) fn up() -> Result<()> {
     let say = Say::default();
-    let kept = match Kept::read()? {
-        Some(kept) => heal(kept, &say)?,
-        None => start(&say)?,
-    };
-    say.line(table(&kept.addresses)?.to_string());
-    for command in commands(&kept.addresses)? {
+    let place = Place::detached(FOLDER)?;
+    let with_kafka = with_kafka(Broker::Auto, &say)?;
+    let stage = Stage::set(&place, with_kafka, STOCK, &say)
+        .context("`up` begins where it left off when it is called again; `down` stops what runs")?;
+    say.line(table(&stage)?.to_string());
+    for command in commands(&stage.addresses)? {
         say.line(format!("\n  {command}"));
     }
     say.line("");
     Ok(())
 }
 
-fn start(say: &Say) -> Result<Kept> {
-    let place = Place::detached(FOLDER)?;
-    // Of an `up` that was interrupted before it could write down what it had started.
-    place.stop_all()?;
-    let with_kafka = with_kafka(Broker::Auto, say)?;
-    let kept = Stage::set(&place, with_kafka, STOCK, say)
-        .and_then(|stage| Kept::new(&stage.parts, stage.addresses))
-        .and_then(|kept| kept.write().map(|()| kept));
-    if kept.is_err() {
-        // Nobody would know of what did start.
-        place.stop_all()?;
-    }
-    kept
-}
-
-/// Starts again, in the order in which they need each other, the parts that do not run.
-fn heal(mut kept: Kept, say: &Say) -> Result<Kept> {
-    let mut healed = Ok(());
-    for part in kept.parts.iter_mut().rev() {
-        if part.is_running() {
-            say.line(format!("  {:<9} runs", part.name.to_string()));
-            continue;
-        }
-        let began = Instant::now();
-        healed = part.start_again();
-        if healed.is_err() {
-            break;
-        }
-        say.ready(&part.name.to_string(), "started again", began);
-    }
-    // Also after a failure: what was started before it has new pids.
-    kept.write()?;
-    healed.map(|()| kept)
-}
-
-fn table(addresses: &Addresses) -> Result<Table> {
+fn table(stage: &Stage) -> Result<Table> {
+    let addresses = &stage.addresses;
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
-    let redis = Server::of(&addresses.redis_url)?;
-    let mysql = Server::of(&addresses.mysql_url)?;
-    let kafka = addresses
-        .kafka
-        .as_deref()
-        .unwrap_or("none: Redis to MariaDB directly");
-    table.add_row(["proxy", &addresses.proxy_url]);
-    table.add_row(["shop behind it", &addresses.shop]);
-    table.add_row(["redis", &format!("127.0.0.1:{}", redis.port)]);
-    table.add_row(["mariadb", &format!("127.0.0.1:{}", mysql.port)]);
-    table.add_row(["kafka", kafka]);
-    table.add_row(["data and logs", FOLDER]);
+    table.set_header(["part", "address", "pid"]);
+    for (name, part) in stage.parts.iter().rev() {
+        let address = match name {
+            Name::Redis => format!("127.0.0.1:{}", Server::of(&addresses.redis_url)?.port),
+            Name::MariaDb => format!("127.0.0.1:{}", Server::of(&addresses.mysql_url)?.port),
+            Name::Kafka => addresses.kafka.clone().unwrap_or_default(),
+            Name::Shop => format!("http://{}", addresses.shop),
+            Name::Proxy => addresses.proxy_url.clone(),
+            Name::Worker => "listens nowhere".to_owned(),
+        };
+        table.add_row([name.to_string(), address, part.pid().to_string()]);
+    }
+    table.add_row(["data, logs", FOLDER, ""]);
     Ok(table)
 }
 

@@ -1,13 +1,7 @@
 //! The whole road, as people walk it: the binary, its commands, its last line.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test stops at its first surprise, and says what it skips"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use seckill_testbed::Kafka;
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -43,17 +37,6 @@ fn last_line(text: &str) -> &str {
     text.lines().last().unwrap()
 }
 
-/// Whether Kafka is there; otherwise says what is skipped.
-fn kafka_or_skip(test: &str) -> bool {
-    match Kafka::available() {
-        Ok(()) => true,
-        Err(reason) => {
-            eprintln!("skipped: {test}: {reason}");
-            false
-        }
-    }
-}
-
 #[test]
 fn the_articles_sale_closes_its_books_without_a_broker() {
     let _machine = one_at_a_time();
@@ -66,7 +49,7 @@ fn the_articles_sale_closes_its_books_without_a_broker() {
 
 #[test]
 fn the_articles_sale_closes_its_books_through_kafka() {
-    if !kafka_or_skip("the sale through Kafka") {
+    if !Kafka::or_skip("the sale through Kafka") {
         return;
     }
     let _machine = one_at_a_time();
@@ -80,7 +63,7 @@ fn the_articles_sale_closes_its_books_through_kafka() {
 #[test]
 fn whatever_is_killed_in_the_middle_the_books_close() {
     let _machine = one_at_a_time();
-    let with_kafka = kafka_or_skip("killing Kafka");
+    let with_kafka = Kafka::or_skip("killing Kafka");
     let mut victims = vec!["worker", "redis", "proxy", "mariadb", "shop"];
     if with_kafka {
         victims.push("kafka");
@@ -150,13 +133,13 @@ impl Up {
 
     /// Each part's name and pid.
     fn parts(&self) -> Vec<(String, i64)> {
-        let state = fs::read(self.0.path().join(".run/state.json")).unwrap();
-        let state: Value = serde_json::from_slice(&state).unwrap();
-        let parts = state["parts"].as_array().unwrap().iter();
-        parts
-            .map(|part| {
-                let name = part["name"].as_str().unwrap().to_owned();
-                (name, part["process"]["pid"].as_i64().unwrap())
+        let folders = fs::read_dir(self.0.path().join(".run")).unwrap();
+        folders
+            .map(|folder| {
+                let folder = folder.unwrap();
+                let text = fs::read_to_string(folder.path().join("pid")).unwrap();
+                let pid = text.split_whitespace().next().unwrap().parse().unwrap();
+                (folder.file_name().into_string().unwrap(), pid)
             })
             .collect()
     }

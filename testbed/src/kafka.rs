@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -55,6 +56,19 @@ impl Kafka {
             .and_then(|_| tools::installed("java"))
             .map(drop)
             .map_err(|error| error.to_string())
+    }
+
+    /// Whether a test of `what` can have a broker. Where it cannot, says so and why, and past the
+    /// test harness, which keeps to itself what a test that passes prints.
+    pub fn or_skip(what: &str) -> bool {
+        match Self::available() {
+            Ok(()) => true,
+            Err(reason) => {
+                // Nothing is left to do where even this cannot be written.
+                let _ = writeln!(io::stderr(), "skipped: {what}: {reason}");
+                false
+            }
+        }
     }
 
     /// Starts a broker. Topics are not made by themselves.
@@ -169,7 +183,9 @@ fn server_properties(data: &Path, port: u16, controller_port: u16) -> String {
          transaction.state.log.min.isr=1\n\
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\n",
+         group.initial.rebalance.delay.ms=0\n\
+         broker.session.timeout.ms=2000\n\
+         broker.heartbeat.interval.ms=500\n",
         data.display()
     )
 }
