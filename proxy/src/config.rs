@@ -88,7 +88,7 @@ struct RouteTable {
 }
 
 const fn default_deadline_ms() -> u64 {
-    50
+    250
 }
 
 fn default_buyer_header() -> String {

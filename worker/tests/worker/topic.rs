@@ -1,0 +1,233 @@
+//! What may lie on the topic.
+
+use crate::shop::{PATIENCE, Shop, await_true};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message, OwnedMessage};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use seckill_protocol::{Event, EventBatch, Fact, Uid};
+use seckill_testbed::Part;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+const TOPIC: &str = "seckill.events";
+const DEAD: &str = "seckill.events.dead";
+const EPOCH: u64 = 1_763_800_000_000;
+
+fn config(shop: &Shop) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", shop.kafka.as_ref().unwrap().brokers());
+    config
+}
+
+fn send(shop: &Shop, key: &str, payloads: &[Vec<u8>]) {
+    let producer: BaseProducer = config(shop).create().unwrap();
+    for payload in payloads {
+        let record = BaseRecord::to(TOPIC).key(key).payload(payload);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
+/// The first messages of the dead topic.
+fn dead_letters(shop: &Shop, count: usize) -> Vec<OwnedMessage> {
+    let mut config = config(shop);
+    config.set("group.id", "reader");
+    config.set("auto.offset.reset", "earliest");
+    let consumer: BaseConsumer = config.create().unwrap();
+    consumer.subscribe(&[DEAD]).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut letters = Vec::new();
+    while letters.len() < count {
+        assert!(
+            Instant::now() < deadline,
+            "{} of {count} dead letters",
+            letters.len()
+        );
+        if let Some(message) = consumer.poll(std::time::Duration::from_millis(100)) {
+            letters.push(message.unwrap().detach());
+        }
+    }
+    letters
+}
+
+fn header(message: &OwnedMessage, name: &str) -> String {
+    let headers = message.headers().unwrap();
+    let found = headers.iter().find(|header| header.key == name).unwrap();
+    String::from_utf8(found.value.unwrap().to_vec()).unwrap()
+}
+
+/// `opened`, then sold units to `u2` and on: events `first` to `last`.
+fn events(sid: u32, first: u64, last: u64) -> Vec<u8> {
+    let events = (first..=last)
+        .map(|seq| Event {
+            seq,
+            at: EPOCH + seq,
+            fact: if seq == 1 {
+                Fact::Opened {
+                    name: "Lamp".into(),
+                    total: 100,
+                    sold: 0,
+                }
+            } else {
+                Fact::Accepted {
+                    uid: Uid::new(format!("u{seq}").as_bytes()).unwrap(),
+                    qty: 1,
+                    deadline: None,
+                }
+            },
+        })
+        .collect();
+    let batch = EventBatch {
+        epoch: EPOCH,
+        events,
+    };
+    batch.to_json(&sid.to_string()).unwrap()
+}
+
+fn await_live(shop: &Shop, sid: u32, units: i64) {
+    await_true(&format!("sale {sid} has {units} orders"), || {
+        shop.books(sid).live == units
+    });
+}
+
+fn await_topics(shop: &Shop) {
+    let consumer: BaseConsumer = config(shop).create().unwrap();
+    await_true("the topics are there", || {
+        let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
+        let names: Vec<&str> = metadata.topics().iter().map(MetadataTopic::name).collect();
+        names.contains(&TOPIC) && names.contains(&DEAD)
+    });
+}
+
+#[test]
+fn garbage_goes_to_the_dead_topic_and_the_rest_goes_on() {
+    let Some(shop) = Shop::with_kafka("dead-letters") else {
+        return;
+    };
+    let _worker = shop.run();
+    await_topics(&shop);
+    shop.stock(1, 100, 0);
+    let garbage = b"\xff not json".to_vec();
+    let foreign = br#"{"v":2,"anything":true}"#.to_vec();
+    let payloads = [
+        events(1, 1, 3),
+        garbage.clone(),
+        foreign,
+        events(404, 1, 2),
+        events(1, 4, 6),
+    ];
+    send(&shop, "k", &payloads);
+    await_live(&shop, 1, 5);
+
+    let letters = dead_letters(&shop, 3);
+    assert_eq!(letters[0].payload(), Some(&garbage[..]));
+    assert_eq!(letters[0].key(), Some(&b"k"[..]));
+    assert_eq!(header(&letters[0], "topic"), TOPIC);
+    assert_eq!(header(&letters[0], "partition"), "0");
+    assert_eq!(header(&letters[0], "offset"), "1");
+    assert!(header(&letters[0], "error").contains("not a seckill event message"));
+    assert!(header(&letters[1], "error").contains("version 2"));
+    assert!(header(&letters[2], "error").contains("no stock row"));
+}
+
+#[test]
+fn a_message_that_comes_twice_is_applied_once() {
+    let Some(shop) = Shop::with_kafka("twice") else {
+        return;
+    };
+    let mut worker = shop.run();
+    await_topics(&shop);
+    shop.stock(1, 100, 0);
+    let payloads = [
+        events(1, 1, 5),
+        events(1, 1, 5),
+        events(1, 3, 7),
+        events(1, 2, 2),
+        events(1, 8, 9),
+    ];
+    send(&shop, "1", &payloads);
+    await_live(&shop, 1, 8);
+    worker.kill().unwrap();
+    worker.restart().unwrap();
+    send(&shop, "1", &[events(1, 1, 9), events(1, 10, 10)]);
+    await_live(&shop, 1, 9);
+    assert_eq!(shop.books(1).stock, (100, 9));
+}
+
+#[test]
+fn a_hole_on_the_topic_is_closed_by_the_missing_events_also_after_a_restart() {
+    let Some(shop) = Shop::with_kafka("topic-hole") else {
+        return;
+    };
+    let mut worker = shop.run();
+    await_topics(&shop);
+    shop.stock(1, 100, 0);
+    shop.stock(2, 100, 0);
+    send(
+        &shop,
+        "1",
+        &[events(1, 1, 3), events(1, 6, 8), events(2, 1, 4)],
+    );
+    await_live(&shop, 2, 3);
+    await_live(&shop, 1, 2);
+    await_true("the alarm", || {
+        shop.log_of(&worker).contains("ALARM: sale 1 stands still")
+    });
+    worker.stop().unwrap();
+    worker.restart().unwrap();
+    // Behind what was left aside: both the missing events and a repetition.
+    send(&shop, "1", &[events(1, 4, 7)]);
+    await_live(&shop, 1, 6);
+    worker.stop().unwrap();
+    worker.restart().unwrap();
+    send(&shop, "1", &[events(1, 8, 9)]);
+    await_live(&shop, 1, 8);
+}
+
+#[test]
+fn events_that_the_broker_lost_are_sent_again_while_the_sale_goes_on() {
+    let Some(shop) = Shop::with_kafka("sent-again") else {
+        return;
+    };
+    let mut worker = shop.run();
+    shop.sale(1001, 100_000, &["--hold", "0"]);
+    shop.buy(1001, 1, 100);
+    shop.await_stored(1001);
+    worker.stop().unwrap();
+    // Relayed, says the module; but it is not on the topic.
+    let lost = shop.buy(1001, 101, 100);
+    let (epoch, last) = lost[99].split_once('-').unwrap();
+    let (_, first) = lost[0].split_once('-').unwrap();
+    let () = shop
+        .ask(&["SECKILL.ACK", "1001", "RELAYED", epoch, last])
+        .unwrap();
+    worker.restart().unwrap();
+    shop.buy(1001, 201, 100);
+    await_true("the alarm", || {
+        shop.log_of(&worker)
+            .contains("ALARM: sale 1001 stands still")
+    });
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for buyer in 301.. {
+                shop.buy(1001, buyer, 1);
+                if over.load(Relaxed) {
+                    break;
+                }
+            }
+        });
+        let before = (first.parse::<u64>().unwrap() - 1).to_string();
+        let () = shop
+            .ask(&["SECKILL.ACK", "1001", "RELAYED", epoch, &before])
+            .unwrap();
+        await_true("the sale goes on", || {
+            shop.log_of(&worker).contains("sale 1001 goes on")
+        });
+        over.store(true, Relaxed);
+    });
+    shop.await_stored(1001);
+    shop.assert_books_close(1001);
+}
