@@ -1,0 +1,170 @@
+//! The topic to the order writer: a thread that polls.
+//!
+//! A thread, and not a task, because the library wants to be polled whatever else happens: also
+//! while MySQL is away and the writer takes nothing.
+
+use super::{for_consumer, log, log_error};
+use crate::config::Kafka;
+use crate::delivery::{Delivery, Origin};
+use crate::orders::Offsets;
+use crate::stop::Stop;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+use seckill_protocol::EventBatch;
+use std::collections::VecDeque;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tracing::{debug, error, info, warn};
+
+/// How long one poll waits for a message; also how late a stored offset may be.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How long the writer may be busy before the partitions are paused. Shorter waits are cheaper
+/// without: pausing throws away what was fetched ahead.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long we wait for room at the writer before looking again.
+const WRITER_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long the writer may take to finish its last batch at a stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Starts the thread. It ends after the stop, when the writer has gone: the writer's last offsets
+/// are committed and the group is left.
+///
+/// # Errors
+/// If the operating system gives no thread.
+pub(crate) fn spawn_consumer(
+    kafka: Kafka,
+    intake: mpsc::Sender<Delivery>,
+    offsets: Offsets,
+    stop: Stop,
+) -> std::io::Result<JoinHandle<()>> {
+    let name = "kafka-consumer".to_owned();
+    thread::Builder::new().name(name).spawn(move || {
+        while let Err(error) = consume(&kafka, &intake, &offsets, &stop) {
+            error!("the Kafka consumer is broken and replaced: {error}");
+            thread::sleep(Duration::from_secs(1));
+        }
+    })
+}
+
+fn consume(
+    kafka: &Kafka,
+    intake: &mpsc::Sender<Delivery>,
+    offsets: &Offsets,
+    stop: &Stop,
+) -> KafkaResult<()> {
+    let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), Context)?;
+    consumer.subscribe(&[&kafka.topic])?;
+    // Read, but not yet taken by the writer.
+    let mut waiting: VecDeque<Delivery> = VecDeque::new();
+    let mut busy_since: Option<Instant> = None;
+    let mut paused = false;
+    while !stop.is_asked() {
+        store(&consumer, &kafka.topic, offsets);
+        hand_over(intake, &mut waiting);
+        let poll = if waiting.is_empty() {
+            if paused {
+                consumer.resume(&consumer.assignment()?)?;
+                paused = false;
+            }
+            busy_since = None;
+            POLL
+        } else if busy_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            // Each time, because partitions may have been assigned meanwhile.
+            consumer.pause(&consumer.assignment()?)?;
+            paused = true;
+            POLL
+        } else {
+            thread::sleep(WRITER_PAUSE);
+            continue;
+        };
+        match consumer.poll(poll) {
+            None => {}
+            Some(Ok(message)) => waiting.push_back(read(&message)),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) => warn!("Kafka: {error}"),
+        }
+    }
+    let asked = Instant::now();
+    while !intake.is_closed() && asked.elapsed() < STOP_PATIENCE {
+        thread::sleep(WRITER_PAUSE);
+    }
+    store(&consumer, &kafka.topic, offsets);
+    // Dropping the consumer commits what is stored and leaves the group.
+    Ok(())
+}
+
+/// Gives the writer what it has room for.
+fn hand_over(intake: &mpsc::Sender<Delivery>, waiting: &mut VecDeque<Delivery>) {
+    while let Some(delivery) = waiting.pop_front() {
+        match intake.try_send(delivery) {
+            Ok(()) => {}
+            Err(TrySendError::Full(delivery) | TrySendError::Closed(delivery)) => {
+                waiting.push_front(delivery);
+                return;
+            }
+        }
+    }
+}
+
+fn read(message: &BorrowedMessage<'_>) -> Delivery {
+    let events = match message.payload() {
+        Some(payload) => EventBatch::from_json(payload).map_err(|error| error.to_string()),
+        None => Err("the message is empty".to_owned()),
+    };
+    Delivery {
+        events,
+        origin: Origin::Topic(Box::new(message.detach())),
+    }
+}
+
+/// Stores what the writer has dealt with; the library commits it every second.
+fn store(consumer: &BaseConsumer<Context>, topic: &str, offsets: &Offsets) {
+    for (partition, next) in offsets.take() {
+        let mut list = TopicPartitionList::new();
+        let stored = list
+            .add_partition_offset(topic, partition, Offset::Offset(next))
+            .and_then(|()| consumer.store_offsets(&list));
+        if let Err(error) = stored {
+            // The partition belongs to another worker now, which finds MySQL's cursor.
+            debug!("offset {next} of partition {partition} is not stored: {error}");
+        }
+    }
+}
+
+struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let numbers = |list: &TopicPartitionList| -> Vec<i32> {
+            let elements = list.elements();
+            elements
+                .iter()
+                .map(TopicPartitionListElem::partition)
+                .collect()
+        };
+        match rebalance {
+            Rebalance::Assign(list) => info!("partitions {:?} are ours", numbers(list)),
+            Rebalance::Revoke(list) => info!("partitions {:?} are no longer ours", numbers(list)),
+            Rebalance::Error(error) => warn!("Kafka: {error}"),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The broker: settings in one place, and the two ends of the topic.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `topics.rs` | creates the topics |
+//! | `producer.rs` | batches into the topic, with a receipt for each |
+//! | `dead_letters.rs` | what is no message, with its reason and origin |
+//! | `consumer.rs` | the topic to the order writer |
+
+mod consumer;
+mod dead_letters;
+mod producer;
+mod topics;
+
+pub(crate) use consumer::spawn_consumer;
+pub(crate) use dead_letters::DeadLetters;
+pub(crate) use producer::{Message, Producer};
+pub(crate) use topics::create_topics;
+
+use crate::config::Kafka;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use tracing::{debug, warn};
+
+fn common(kafka: &Kafka) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &kafka.brokers);
+    config.set("client.id", "seckill-worker");
+    config.set("allow.auto.create.topics", "false");
+    config.set("log.connection.close", "false");
+    // The default, 10 s, is how long orders would wait after the broker is back.
+    config.set("reconnect.backoff.max.ms", "2000");
+    config
+}
+
+/// For the producer. With idempotence the broker keeps the order of a partition and drops
+/// repetitions, with several messages under way.
+fn for_producer(kafka: &Kafka) -> ClientConfig {
+    let mut config = common(kafka);
+    config.set("enable.idempotence", "true");
+    config.set("acks", "all");
+    config.set("linger.ms", "2");
+    config.set("compression.type", "lz4");
+    // So long the broker may take to acknowledge a message before the relay sends it again.
+    config.set("delivery.timeout.ms", "30000");
+    // What Java clients use: any other producer of the topic finds the same partition.
+    config.set("partitioner", "murmur2_random");
+    config
+}
+
+/// For the consumer. Offsets are stored by hand, after the commit in MySQL; a group that is new
+/// begins with the first message.
+fn for_consumer(kafka: &Kafka) -> ClientConfig {
+    let mut config = common(kafka);
+    config.set("group.id", &kafka.group);
+    config.set("auto.offset.reset", "earliest");
+    config.set("enable.auto.commit", "true");
+    config.set("auto.commit.interval.ms", "1000");
+    config.set("enable.auto.offset.store", "false");
+    config.set("partition.assignment.strategy", "cooperative-sticky");
+    config.set("session.timeout.ms", "6000");
+    config.set("heartbeat.interval.ms", "2000");
+    config.set("max.poll.interval.ms", "300000");
+    config.set("fetch.wait.max.ms", "100");
+    config.set("fetch.queue.backoff.ms", "50");
+    config.set("queued.max.messages.kbytes", "16384");
+    config.set("check.crcs", "true");
+    config
+}
+
+/// Puts what the client library says into our log, at our levels.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+/// The library logs each failed connection; what matters of it arrives as an error.
+fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    debug!("librdkafka {level:?} {facility}: {message}");
+}
+
+fn log_error(error: &KafkaError, reason: &str) {
+    warn!("Kafka: {error}: {reason}");
+}

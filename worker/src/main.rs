@@ -1,0 +1,71 @@
+//! `seckill-worker`: carries each acceptance from the module through Kafka into an order in MySQL.
+//!
+//! In the order in which an event meets them:
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `cli.rs`, `config.rs` | the command line, and `worker.toml` |
+//! | `schema.rs` | `migrate`: the tables of MySQL |
+//! | `warm.rs` | `warm`: a sale in Redis out of a stock row |
+//! | `run.rs` | `run`: puts the following together |
+//! | `gate.rs` | the module, over one Redis connection |
+//! | `relay/` | every sale's log to the sink, from where it was |
+//! | `kafka/` | the topic: producer, consumer, dead letters |
+//! | `delivery.rs` | events on their way to the order writer |
+//! | `orders/` | events into MySQL, exactly once; `orders/fold.rs` says what they mean |
+//! | `mysql.rs` | connections to MySQL, and what its errors mean |
+//! | `figures.rs`, `stop.rs`, `backoff.rs` | the line in the log, the end, the pauses |
+//!
+//! What holds everywhere: nothing is acknowledged before it lies durably behind; everything may be
+//! sent twice; and MySQL's own cursor, locked first in each transaction, decides what is new.
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod cli;
+mod config;
+mod delivery;
+mod figures;
+mod gate;
+mod kafka;
+mod mysql;
+mod orders;
+mod relay;
+mod run;
+mod schema;
+mod stop;
+mod warm;
+
+use clap::{CommandFactory, Parser};
+use cli::{Chore, Cli};
+use config::Config;
+use std::io::{IsTerminal, stderr, stdout};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise: the migrations are reported by ourselves.
+const LOG: &str = "info,refinery_core=warn";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let config = Config::load(&cli.config)?;
+    match cli.chore {
+        _ if cli.test => Ok(()),
+        Some(Chore::Migrate) => {
+            schema::migrate(&mysql::options(&config.mysql.url)?, &mut stdout()).await
+        }
+        Some(Chore::Warm(chore)) => warm::warm(&config, &chore, &mut stdout()).await,
+        Some(Chore::Run) => run::run(config).await,
+        None => {
+            let expected = "expected one of migrate, warm, run, or --test";
+            let kind = clap::error::ErrorKind::MissingSubcommand;
+            Cli::command().error(kind, expected).exit()
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The statements of a transaction, as text.
+//!
+//! Text and not prepared: each statement is one round trip whatever the number of rows, on MySQL as
+//! on MariaDB, and no cache of statements for each number of rows is needed. Only numbers, words of
+//! this program and hexadecimal literals get into it, so nothing has to be escaped.
+
+use super::StockId;
+use super::fold::{Order, Stock};
+use super::status::Status;
+use seckill_protocol::EventId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// Rows of one INSERT. At most about 1 KiB each: well below the smallest packet limit in use.
+pub(crate) const ROWS_MAX: usize = 1000;
+
+/// Locks the cursors of the sales, in ascending order so that two workers cannot deadlock.
+pub(crate) fn lock_cursors(sids: impl IntoIterator<Item = StockId>) -> String {
+    let sids = list(sids);
+    format!(
+        "SELECT sid, epoch, seq FROM stock_cursor WHERE sid IN ({sids}) ORDER BY sid FOR UPDATE"
+    )
+}
+
+/// The cursors of the sales, without a lock.
+pub(crate) fn select_cursors(sids: impl IntoIterator<Item = StockId>) -> String {
+    let sids = list(sids);
+    format!("SELECT sid, epoch, seq FROM stock_cursor WHERE sid IN ({sids})")
+}
+
+/// Gives each of the sales that has a stock row a cursor, if it has none yet.
+pub(crate) fn create_cursors(sids: impl IntoIterator<Item = StockId>) -> String {
+    let sids = list(sids);
+    format!(
+        "INSERT IGNORE INTO stock_cursor (sid, epoch, seq) SELECT id, 0, 0 FROM stock WHERE id IN ({sids})"
+    )
+}
+
+/// Reads the stock rows; with `lock`, nobody can change them before we do.
+pub(crate) fn select_stock(sids: impl IntoIterator<Item = StockId>, lock: bool) -> String {
+    let sids = list(sids);
+    let lock = if lock { " FOR UPDATE" } else { "" };
+    format!(
+        "SELECT id, name, count, sale, version FROM stock WHERE id IN ({sids}) ORDER BY id{lock}"
+    )
+}
+
+/// Reads and locks orders, of any number of sales.
+///
+/// Each epoch is a condition of its own: `(epoch, seq) IN (…)` would make MariaDB read the whole
+/// sale.
+pub(crate) fn lock_orders(wanted: &BTreeMap<StockId, BTreeSet<EventId>>) -> String {
+    let mut conditions = Vec::new();
+    for (sid, ids) in wanted {
+        for (epoch, seqs) in by_epoch(ids.iter().copied()) {
+            let seqs = list(seqs);
+            conditions.push(format!(
+                "sid = {sid} AND epoch = {epoch} AND seq IN ({seqs})"
+            ));
+        }
+    }
+    let conditions = conditions.join(" OR ");
+    format!("SELECT sid, epoch, seq, qty, status FROM stock_order WHERE {conditions} FOR UPDATE")
+}
+
+/// Inserts orders of one sale.
+pub(crate) fn insert_orders(sid: StockId, name: &str, version: i64, orders: &[Order]) -> String {
+    let name = text(name);
+    let mut sql = String::from(
+        "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, stock_version) VALUES ",
+    );
+    for (n, order) in orders.iter().enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        let EventId { epoch, seq } = order.id;
+        let uid = text(order.uid.as_str());
+        let (qty, status) = (order.qty, order.status);
+        let at_s = order.at_ms / 1000;
+        let deadline = order
+            .deadline_ms
+            .map_or_else(|| "NULL".to_owned(), |ms| ms.to_string());
+        // A `String` takes every write.
+        let _ = write!(
+            sql,
+            "{comma}({sid}, {name}, FROM_UNIXTIME({at_s}), {epoch}, {seq}, {uid}, {qty}, '{status}', {deadline}, {version})"
+        );
+    }
+    sql
+}
+
+/// Moves orders of one sale: one statement for each status and epoch.
+pub(crate) fn move_orders(sid: StockId, moves: &BTreeMap<EventId, Status>) -> Vec<String> {
+    let mut by_status: BTreeMap<Status, Vec<EventId>> = BTreeMap::new();
+    for (id, status) in moves {
+        by_status.entry(*status).or_default().push(*id);
+    }
+    let mut statements = Vec::new();
+    for (status, ids) in by_status {
+        for (epoch, seqs) in by_epoch(ids) {
+            let seqs = list(seqs);
+            statements.push(format!(
+                "UPDATE stock_order SET status = '{status}' WHERE sid = {sid} AND epoch = {epoch} AND seq IN ({seqs})"
+            ));
+        }
+    }
+    statements
+}
+
+/// Owes the module cancellations.
+pub(crate) fn insert_refusals(sid: StockId, refusals: &[EventId]) -> String {
+    let rows: Vec<String> = refusals
+        .iter()
+        .map(|EventId { epoch, seq }| format!("({sid}, {epoch}, {seq})"))
+        .collect();
+    let rows = rows.join(", ");
+    format!("INSERT IGNORE INTO stock_refusal (sid, epoch, seq) VALUES {rows}")
+}
+
+/// Moves the stock row from `before` to `after`, if it still has `version` and has the units.
+///
+/// What does not take units may always pass: a row that somebody else oversold can still get some
+/// back.
+pub(crate) fn update_stock(sid: StockId, version: i64, before: Stock, after: Stock) -> String {
+    let sale = after.sale.saturating_sub(before.sale);
+    let count = after.count.saturating_sub(before.count);
+    format!(
+        "UPDATE stock SET sale = sale + {sale}, count = count + {count}, version = version + 1 \
+         WHERE id = {sid} AND version = {version} \
+         AND ({sale} <= 0 OR sale + {sale} <= count + {count})"
+    )
+}
+
+/// Moves the cursors.
+pub(crate) fn update_cursors(cursors: &BTreeMap<StockId, EventId>) -> String {
+    let mut epochs = String::new();
+    let mut seqs = String::new();
+    for (sid, EventId { epoch, seq }) in cursors {
+        // A `String` takes every write.
+        let _ = write!(epochs, " WHEN {sid} THEN {epoch}");
+        let _ = write!(seqs, " WHEN {sid} THEN {seq}");
+    }
+    let sids = list(cursors.keys().copied());
+    format!(
+        "UPDATE stock_cursor SET epoch = CASE sid{epochs} END, seq = CASE sid{seqs} END WHERE sid IN ({sids})"
+    )
+}
+
+fn by_epoch(ids: impl IntoIterator<Item = EventId>) -> BTreeMap<u64, Vec<u64>> {
+    let mut epochs: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for EventId { epoch, seq } in ids {
+        epochs.entry(epoch).or_default().push(seq);
+    }
+    epochs
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(", ")
+}
+
+/// A text as a literal in which no byte has a meaning.
+fn text(text: &str) -> String {
+    if text.is_empty() {
+        return "''".to_owned();
+    }
+    let mut literal = String::with_capacity(text.len() * 2 + 11);
+    literal.push_str("_utf8mb4 x'");
+    for byte in text.bytes() {
+        // A `String` takes every write.
+        let _ = write!(literal, "{byte:02x}");
+    }
+    literal.push('\'');
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seckill_protocol::Uid;
+
+    const SID: StockId = StockId(1001);
+
+    #[test]
+    fn a_name_cannot_leave_its_literal() {
+        assert_eq!(text("a'; --"), "_utf8mb4 x'61273b202d2d'");
+        assert_eq!(text(""), "''");
+    }
+
+    #[test]
+    fn orders_go_in_by_one_statement() {
+        let order = |seq, deadline_ms, status| Order {
+            id: EventId::new(9, seq),
+            uid: Uid::new(b"u7").unwrap(),
+            qty: 2,
+            status,
+            deadline_ms,
+            at_ms: 5_999,
+        };
+        let orders = [
+            order(2, Some(7), Status::Held),
+            order(3, None, Status::Confirmed),
+        ];
+        assert_eq!(
+            insert_orders(SID, "L", 4, &orders),
+            "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, stock_version) VALUES \
+             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 2, _utf8mb4 x'7537', 2, 'held', 7, 4), \
+             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 3, _utf8mb4 x'7537', 2, 'confirmed', NULL, 4)"
+        );
+    }
+
+    #[test]
+    fn moves_are_grouped_by_status_and_epoch() {
+        let moves = BTreeMap::from([
+            (EventId::new(1, 7), Status::Expired),
+            (EventId::new(2, 3), Status::Confirmed),
+            (EventId::new(2, 4), Status::Expired),
+            (EventId::new(2, 5), Status::Expired),
+        ]);
+        assert_eq!(
+            move_orders(SID, &moves),
+            [
+                "UPDATE stock_order SET status = 'confirmed' WHERE sid = 1001 AND epoch = 2 AND seq IN (3)",
+                "UPDATE stock_order SET status = 'expired' WHERE sid = 1001 AND epoch = 1 AND seq IN (7)",
+                "UPDATE stock_order SET status = 'expired' WHERE sid = 1001 AND epoch = 2 AND seq IN (4, 5)",
+            ]
+        );
+    }
+
+    #[test]
+    fn stock_is_taken_only_at_the_version_that_was_read() {
+        let before = Stock { count: 10, sale: 3 };
+        let after = Stock { count: 10, sale: 5 };
+        assert_eq!(
+            update_stock(SID, 8, before, after),
+            "UPDATE stock SET sale = sale + 2, count = count + 0, version = version + 1 \
+             WHERE id = 1001 AND version = 8 AND (2 <= 0 OR sale + 2 <= count + 0)"
+        );
+    }
+}

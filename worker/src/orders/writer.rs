@@ -1,0 +1,302 @@
+//! Gathers deliveries, commits them, and answers whoever waits.
+
+use super::StockId;
+use super::alarms::Alarms;
+use super::fold::{Halt, Outcome};
+use super::progress::{Offsets, Progress};
+use super::refusals::Refusals;
+use super::stored::Stored;
+use super::transaction::{self, Ended, Outcomes, Reading, Work};
+use crate::backoff::Backoff;
+use crate::delivery::{Delivery, Origin, Undelivered};
+use crate::figures::Figures;
+use crate::kafka::DeadLetters;
+use crate::mysql::{Failure, KEEPALIVE, Session};
+use crate::stop::Stop;
+use seckill_protocol::{EventBatch, EventId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+/// From so many events on, a transaction takes no further delivery.
+const EVENTS_MAX: usize = 2000;
+
+/// The order writer.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) intake: mpsc::Receiver<Delivery>,
+    pub(crate) session: Session,
+    /// Where messages go that are none; there are none without a broker.
+    pub(crate) dead_letters: Option<DeadLetters>,
+    pub(crate) offsets: Offsets,
+    pub(crate) stored: Stored,
+    pub(crate) refusals: Refusals,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) stop: Stop,
+    pub(crate) memory: Memory,
+}
+
+/// What the writer remembers from batch to batch. None of it decides what is written.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Sales that stand still.
+    halted: Alarms,
+    progress: Progress,
+    /// Whether the log says that MySQL is away.
+    away: bool,
+}
+
+/// A delivery whose sale is looked at.
+struct Sorted {
+    delivery: Delivery,
+    /// The sale, or why the delivery cannot be applied and never will be.
+    sale: Result<StockId, String>,
+}
+
+/// The program is to stop; what was not committed is read again by the next start.
+struct Stopped;
+
+// === impl Writer ===
+
+impl Writer {
+    /// Writes until the stop, or until nobody delivers any more.
+    pub(crate) async fn run(mut self) {
+        while let Some(deliveries) = self.gather().await {
+            if self.take(deliveries).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What lies there: nothing is waited for, so one event is written at once, and while a
+    /// transaction is under way the next one grows.
+    async fn gather(&mut self) -> Option<Vec<Delivery>> {
+        let first = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.asked() => return None,
+                next = timeout(KEEPALIVE, self.intake.recv()) => match next {
+                    Ok(first) => break first?,
+                    Err(_) => self.session.keep_alive().await,
+                },
+            }
+        };
+        let mut events = count_events(&first);
+        let mut deliveries = vec![first];
+        while events < EVENTS_MAX
+            && let Ok(next) = self.intake.try_recv()
+        {
+            events += count_events(&next);
+            deliveries.push(next);
+        }
+        Some(deliveries)
+    }
+
+    async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), Stopped> {
+        let sorted: Vec<Sorted> = deliveries.into_iter().map(Sorted::new).collect();
+        let mut work = Work::new();
+        for item in &sorted {
+            if let (Ok(sid), Ok((_, batch))) = (&item.sale, &item.delivery.events) {
+                work.entry(*sid).or_default().push(batch);
+            }
+        }
+        let outcomes = if work.is_empty() {
+            Outcomes::new()
+        } else {
+            self.store(&work).await?
+        };
+        drop(work);
+        self.tell(&outcomes);
+        for item in sorted {
+            self.settle(item, &outcomes).await?;
+        }
+        self.offsets.set(self.memory.progress.offsets());
+        Ok(())
+    }
+
+    /// Commits the work. If the database refuses its data, each sale is tried alone, so that only
+    /// the one at fault stands still.
+    async fn store(&mut self, work: &Work<'_>) -> Result<Outcomes, Stopped> {
+        match self.commit(work).await? {
+            Ok(outcomes) => Ok(outcomes),
+            Err(refused) if work.len() == 1 => {
+                let halted = Outcome::halted(EventId::ZERO, Halt::Database(refused));
+                Ok(work.keys().map(|sid| (*sid, halted.clone())).collect())
+            }
+            Err(_) => {
+                let mut all = Outcomes::new();
+                for (sid, batches) in work {
+                    let alone = Work::from([(*sid, batches.clone())]);
+                    all.extend(Box::pin(self.store(&alone)).await?);
+                }
+                Ok(all)
+            }
+        }
+    }
+
+    /// Tries until it is committed or the database refuses the data. A COMMIT whose answer was lost
+    /// needs no care: the cursor says whether it took place.
+    async fn commit(&mut self, work: &Work<'_>) -> Result<Result<Outcomes, String>, Stopped> {
+        let mut backoff = Backoff::for_server();
+        let mut lost_race = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
+        let mut reading = Reading::Optimistic;
+        loop {
+            let ended = self
+                .session
+                .work(async |conn| transaction::apply(conn, work, reading).await)
+                .await;
+            match ended {
+                Ok(Ended::Committed(outcomes)) => {
+                    self.is_back();
+                    return Ok(Ok(outcomes));
+                }
+                Ok(Ended::Overtaken) => reading = Reading::Locked,
+                Err(Failure::Data(refused)) => return Ok(Err(refused.to_string())),
+                Err(Failure::Again(error)) => {
+                    debug!("the transaction is run again: {error}");
+                    if !self.stop.pause(lost_race.pause()).await {
+                        return Err(Stopped);
+                    }
+                }
+                Err(failure) => self.is_away(&failure, &mut backoff).await?,
+            }
+        }
+    }
+
+    /// Says what came out, to the log and to the module.
+    fn tell(&mut self, outcomes: &Outcomes) {
+        let mut events = 0;
+        let mut orders = 0;
+        let mut earliest_ms: Option<u64> = None;
+        for (sid, outcome) in outcomes {
+            match &outcome.halt {
+                // Said where the delivery is answered: it may become a dead letter.
+                Some(Halt::NoStock) => {}
+                Some(halt) => {
+                    let cause = format!("stands still: {halt}");
+                    let follows = matches!(halt, Halt::Hole { .. });
+                    self.memory.halted.raise(&sid.to_string(), &cause, follows);
+                }
+                None => {
+                    if self.memory.halted.clear(&sid.to_string()) {
+                        info!("sale {sid} goes on");
+                    }
+                }
+            }
+            if !outcome.refusals.is_empty() {
+                self.refusals.ring();
+            }
+            self.stored.has(*sid, outcome.cursor);
+            self.memory.progress.applied(*sid, outcome.cursor);
+            events += outcome.applied;
+            orders += outcome.orders.len() as u64;
+            earliest_ms = match (earliest_ms, outcome.earliest_ms) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        if events > 0 {
+            self.figures.stored(events, orders, earliest_ms);
+        }
+    }
+
+    /// Answers a delivery: its offset, its receipt, or the dead topic.
+    async fn settle(&mut self, item: Sorted, outcomes: &Outcomes) -> Result<(), Stopped> {
+        let Sorted { delivery, sale } = item;
+        let outcome = sale.as_ref().ok().and_then(|sid| outcomes.get(sid));
+        let homeless = outcome.is_some_and(|outcome| outcome.halt == Some(Halt::NoStock));
+        let sale = if homeless {
+            Err(Halt::NoStock.to_string())
+        } else {
+            sale
+        };
+        let batch = delivery.events.as_ref().ok().map(|(_, batch)| batch);
+        let last = batch.and_then(EventBatch::last_id).unwrap_or_default();
+        let applied = outcome.is_some_and(|outcome| last <= outcome.cursor);
+        match (delivery.origin, sale) {
+            (Origin::Relay(receipt), Ok(_)) => {
+                let answer = if applied {
+                    Ok(())
+                } else {
+                    Err(Undelivered::Halted)
+                };
+                // A relay that stopped waiting asks again.
+                let _ = receipt.send(answer);
+            }
+            (Origin::Relay(receipt), Err(reason)) => {
+                let sid = delivery
+                    .events
+                    .map_or_else(|_| Box::default(), |(sid, _)| sid);
+                let cause = format!("stands still: {reason}");
+                self.memory.halted.raise(&sid, &cause, false);
+                let _ = receipt.send(Err(Undelivered::Halted));
+            }
+            (Origin::Topic(message), Ok(sid)) => {
+                let (partition, offset) = place(&message);
+                if applied {
+                    self.memory.progress.done(partition, offset);
+                } else {
+                    self.memory.progress.aside(partition, offset, sid, last);
+                }
+            }
+            (Origin::Topic(message), Err(reason)) => {
+                let (partition, offset) = place(&message);
+                warn!("dead letter: partition {partition}, offset {offset}: {reason}");
+                if let Some(dead_letters) = &self.dead_letters {
+                    tokio::select! {
+                        () = dead_letters.send(&message, &reason) => {}
+                        () = self.stop.asked() => return Err(Stopped),
+                    }
+                }
+                self.memory.progress.done(partition, offset);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says once that MySQL is away, and waits a little.
+    async fn is_away(&mut self, failure: &Failure, backoff: &mut Backoff) -> Result<(), Stopped> {
+        if !self.memory.away {
+            warn!("MySQL is away, going on when it is back: {failure}");
+            self.memory.away = true;
+        }
+        if self.stop.pause(backoff.pause()).await {
+            Ok(())
+        } else {
+            Err(Stopped)
+        }
+    }
+
+    fn is_back(&mut self) {
+        if self.memory.away {
+            info!("MySQL is back");
+            self.memory.away = false;
+        }
+    }
+}
+
+// === impl Sorted ===
+
+impl Sorted {
+    fn new(delivery: Delivery) -> Self {
+        let sale = match &delivery.events {
+            Ok((sid, _)) => sid.parse::<StockId>().map_err(|error| error.to_string()),
+            Err(reason) => Err(reason.clone()),
+        };
+        Self { delivery, sale }
+    }
+}
+
+fn count_events(delivery: &Delivery) -> usize {
+    delivery
+        .events
+        .as_ref()
+        .map_or(1, |(_, batch)| batch.events.len())
+}
+
+fn place(message: &rdkafka::message::OwnedMessage) -> (i32, i64) {
+    use rdkafka::Message;
+    (message.partition(), message.offset())
+}

@@ -1,0 +1,115 @@
+//! `warm`: a sale in Redis out of each stock row.
+
+use crate::cli::Warm;
+use crate::config::Config;
+use crate::gate;
+use crate::mysql::{Session, options, rows};
+use crate::orders::StockId;
+use anyhow::{Context, bail, ensure};
+use redis::aio::MultiplexedConnection;
+use redis::{Client, Cmd};
+use std::io::Write;
+
+/// A stock row.
+struct Stock {
+    name: String,
+    count: i64,
+    sale: i64,
+}
+
+/// What became of a sale.
+#[derive(Debug, PartialEq, Eq)]
+enum Warmed {
+    Created,
+    /// It was there before: it may have sold units that the stock row does not know yet.
+    LeftAlone,
+}
+
+/// Makes the sales, and writes a line for each.
+///
+/// # Errors
+/// If any could not be made; the lines say which and why.
+pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut session = Session::new(options(&config.mysql.url)?);
+    let client = Client::open(config.redis.url.as_str())?;
+    let mut redis = gate::connect(&client)
+        .await
+        .context("cannot connect to Redis")?;
+    let mut failed = 0;
+    for sid in &warm.sids {
+        let key = format!("{}{sid}", config.redis.key_prefix);
+        match warm_one(&mut session, &mut redis, &key, sid, warm).await {
+            Ok((Warmed::Created, stock)) => writeln!(
+                out,
+                "{sid}: created, {} of {} units available",
+                stock.count - stock.sale,
+                stock.count
+            )?,
+            Ok((Warmed::LeftAlone, _)) => {
+                writeln!(out, "{sid}: exists already and is left alone")?;
+            }
+            Err(error) => {
+                failed += 1;
+                writeln!(out, "{sid}: FAILED: {error:#}")?;
+            }
+        }
+    }
+    ensure!(failed == 0, "{failed} of {} sales failed", warm.sids.len());
+    Ok(())
+}
+
+async fn warm_one(
+    session: &mut Session,
+    redis: &mut MultiplexedConnection,
+    key: &str,
+    sid: &str,
+    warm: &Warm,
+) -> anyhow::Result<(Warmed, Stock)> {
+    let id: StockId = sid.parse()?;
+    let stock = read(session, id).await?;
+    let asked = redis::cmd("SECKILL.INFO").arg(key).exec_async(redis).await;
+    match asked {
+        Ok(()) => return Ok((Warmed::LeftAlone, stock)),
+        Err(error) if error.code() == Some("NOSALE") => {}
+        Err(error) => return Err(error).context("SECKILL.INFO"),
+    }
+    // If somebody was faster, the module refuses: it never makes a sale over another.
+    create(key, &stock, warm)
+        .exec_async(redis)
+        .await
+        .context("SECKILL.CREATE")?;
+    Ok((Warmed::Created, stock))
+}
+
+async fn read(session: &mut Session, id: StockId) -> anyhow::Result<Stock> {
+    let sql = format!("SELECT name, count, sale FROM stock WHERE id = {id}");
+    let found: Vec<(String, i64, i64)> = session.work(async |conn| rows(conn, sql).await).await?;
+    let Some((name, count, sale)) = found.into_iter().next() else {
+        bail!("there is no row with id {id} in the table stock");
+    };
+    ensure!(
+        0 <= sale && sale <= count,
+        "its stock row says {sale} of {count} units are gone: expected 0 to {count}"
+    );
+    Ok(Stock { name, count, sale })
+}
+
+fn create(key: &str, stock: &Stock, warm: &Warm) -> Cmd {
+    let mut command = redis::cmd("SECKILL.CREATE");
+    command.arg(key).arg("STOCK").arg(stock.count);
+    command.arg("SOLD").arg(stock.sale);
+    if !stock.name.is_empty() {
+        command.arg("NAME").arg(&stock.name);
+    }
+    for (word, value) in [
+        ("LIMIT", warm.limit),
+        ("HOLD", warm.hold),
+        ("START", warm.start),
+        ("END", warm.end),
+    ] {
+        if let Some(value) = value {
+            command.arg(word).arg(value);
+        }
+    }
+    command
+}
