@@ -135,11 +135,12 @@ impl Up {
     fn parts(&self) -> Vec<(String, i64)> {
         let folders = fs::read_dir(self.0.path().join(".run")).unwrap();
         folders
-            .map(|folder| {
+            .filter_map(|folder| {
                 let folder = folder.unwrap();
-                let text = fs::read_to_string(folder.path().join("pid")).unwrap();
+                // A command that has run to its end lives nowhere.
+                let text = fs::read_to_string(folder.path().join("pid")).ok()?;
                 let pid = text.split_whitespace().next().unwrap().parse().unwrap();
-                (folder.file_name().into_string().unwrap(), pid)
+                Some((folder.file_name().into_string().unwrap(), pid))
             })
             .collect()
     }
