@@ -133,36 +133,3 @@ fn a_sale_that_is_deleted_and_made_again_is_carried_on() {
     assert_eq!(shop.books(1001).stock, (10, 5));
     assert_eq!(shop.books(1001).live, 5);
 }
-
-#[test]
-#[ignore = "a measurement, not a promise: run it by name with --nocapture"]
-fn how_fast_is_the_road() {
-    for shop in [
-        Some(Shop::open("pace-none")),
-        Shop::with_kafka("pace-kafka"),
-    ] {
-        let Some(shop) = shop else { continue };
-        shop.sale(1001, 200_000, &["--hold", "0"]);
-        let mut connection = shop.redis.connect(seckill_testbed::User::Proxy).unwrap();
-        for thousand in 0..100 {
-            let mut tries = redis::pipe();
-            for buyer in 0..1000 {
-                let uid = format!("buyer-{}", thousand * 1000 + buyer);
-                tries.cmd("SECKILL.TRY").arg("1001").arg(uid).ignore();
-            }
-            let () = tries.query(&mut connection).unwrap();
-        }
-        let began = Instant::now();
-        let worker = shop.run();
-        shop.await_stored(1001);
-        let took = began.elapsed();
-        shop.assert_books_close(1001);
-        println!("100000 orders in {took:?}, kafka: {}", shop.kafka.is_some());
-
-        let began = Instant::now();
-        shop.buy(1001, 1, 1);
-        await_true("one order", || shop.books(1001).live == 100_001);
-        println!("one more in at most {:?}", began.elapsed());
-        drop(worker);
-    }
-}
