@@ -1,6 +1,6 @@
 //! The commands and what can be said to them.
 
-use crate::stage::Name;
+use crate::name::Name;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::str::FromStr;
 

@@ -1,6 +1,7 @@
 //! `seckill-demo`: the whole road on one machine, from an HTTP request to a row in MySQL.
 //!
 //! * `cli`: the commands and what can be said to them
+//! * `name`: what the parts are called
 //! * `run`: one sale on private servers, from the first start to the last stop
 //!   * `stage`: starts the servers and programs and opens the sale
 //!   * `supervise`: whatever dies is started again
@@ -17,6 +18,7 @@ mod cli;
 mod down;
 mod experiment;
 mod ledger;
+mod name;
 mod run;
 mod say;
 mod stage;

@@ -3,8 +3,9 @@
 use crate::cli::RunOptions;
 use crate::experiment::Experiment;
 use crate::ledger::Ledger;
+use crate::name::Name;
 use crate::say::Say;
-use crate::stage::{Name, SID, Stage, with_kafka};
+use crate::stage::{SID, Stage, with_kafka};
 use crate::supervise::Supervisor;
 use crate::table;
 use anyhow::{Context, Result, anyhow, bail, ensure};

@@ -1,29 +1,17 @@
 //! Starts the servers and programs and opens the sale.
 
 use crate::cli::Broker;
+use crate::name::Name;
 use crate::say::Say;
 use anyhow::{Context, Result, anyhow, bail};
 use seckill_testbed::{
     Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
 };
-use std::fmt;
-use std::str::FromStr;
 use std::thread;
 use std::time::Instant;
 
 /// The sale of the demo, and its row in `stock`.
 pub(crate) const SID: u32 = 1001;
-
-/// A part of the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    Redis,
-    MariaDb,
-    Kafka,
-    Shop,
-    Worker,
-    Proxy,
-}
 
 /// A part that runs.
 pub(crate) type Running = (Name, Box<dyn Part + Send>);
@@ -181,37 +169,6 @@ impl Addresses {
         match self.kafka {
             Some(_) => "kafka",
             None => "none",
-        }
-    }
-}
-
-// === impl Name ===
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Redis => "redis",
-            Self::MariaDb => "mariadb",
-            Self::Kafka => "kafka",
-            Self::Shop => "shop",
-            Self::Worker => "worker",
-            Self::Proxy => "proxy",
-        })
-    }
-}
-
-impl FromStr for Name {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "redis" => Ok(Self::Redis),
-            "mariadb" => Ok(Self::MariaDb),
-            "kafka" => Ok(Self::Kafka),
-            "shop" => Ok(Self::Shop),
-            "worker" => Ok(Self::Worker),
-            "proxy" => Ok(Self::Proxy),
-            _ => Err("expected redis, mariadb, kafka, shop, worker or proxy".to_owned()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Whatever dies is started again, with the same data on the same port.
 
+use crate::name::Name;
 use crate::say::Say;
-use crate::stage::{Name, Running};
+use crate::stage::Running;
 use anyhow::Result;
 use seckill_load::text;
 use seckill_testbed::Part;

@@ -1,8 +1,9 @@
 //! Starts everything and leaves it running; starts again what is missing.
 
 use crate::cli::Broker;
+use crate::name::Name;
 use crate::say::Say;
-use crate::stage::{Addresses, Name, SID, Stage, with_kafka};
+use crate::stage::{Addresses, SID, Stage, with_kafka};
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use seckill_testbed::Place;

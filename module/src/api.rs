@@ -9,9 +9,8 @@
 //!    passed to a callback, and are used only until that callback returns.
 //! 2. *One thread.* Redis runs commands, loads and saves on one thread at a time, and nothing here
 //!    keeps a reference into a value across callbacks. Only freeing may happen on another thread.
-//! 3. *Ours.* A value whose type is `FLASHSALE` was made by `Box::into_raw` of an `Entry`.
+//! 3. *Ours.* A value whose type is `flashsale` was made by `Box::into_raw` of an `Entry`.
 
-use crate::datatype::FLASHSALE;
 use crate::entry::Entry;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_uchar, c_void};
@@ -112,8 +111,11 @@ unsafe impl Sync for Loaded {}
 
 static LOADED: OnceLock<Loaded> = OnceLock::new();
 
-/// Reads the functions. Called once, by `init`.
-pub(crate) fn load(context: RawContext) -> Result<(), &'static str> {
+/// Reads the functions. Called once, by `init`, with the data type that was created just before.
+pub(crate) fn load(
+    context: RawContext,
+    flashsale: *mut raw::RedisModuleType,
+) -> Result<(), &'static str> {
     let functions = Functions::read()?;
     let mut seed = [0_u8; 8];
     // SAFETY: the buffer is as long as said.
@@ -126,7 +128,7 @@ pub(crate) fn load(context: RawContext) -> Result<(), &'static str> {
     unsafe { (functions.set_module_options)(context, options) };
     let loaded = Loaded {
         functions,
-        flashsale: *FLASHSALE.raw_type.borrow(),
+        flashsale,
         seed: u64::from_ne_bytes(seed),
     };
     LOADED

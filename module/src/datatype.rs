@@ -80,7 +80,7 @@ fn load(io: RawIo, encoding_version: c_int) -> Result<Entry, String> {
     }
     let first = next_part(io)?;
     let mut following = first.following().ok_or("the first block is not a header")?;
-    let mut entry = Entry::from_snapshot(first).map_err(|error| error.to_string())?;
+    let mut entry = Entry::from_snapshot(first, api::seed()).map_err(|error| error.to_string())?;
     while following > 0 {
         let part = next_part(io)?;
         let items = part.items() as u64;

@@ -1,6 +1,5 @@
 //! What is kept under a key: the sale, and this node's counters and rates.
 
-use crate::api;
 use seckill_protocol::EventId;
 use seckill_sale::{ApplyError, Change, Part, Sale, Soft};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,21 +25,21 @@ pub(crate) fn next_epoch(now_ms: u64) -> u64 {
 
 impl Entry {
     /// The sale that a change creates.
-    pub(crate) fn from_change(change: &Change) -> Result<Self, ApplyError> {
-        Sale::from_change(change, api::seed()).map(Self::new)
+    pub(crate) fn from_change(change: &Change, seed: u64) -> Result<Self, ApplyError> {
+        Sale::from_change(change, seed).map(|sale| Self::new(sale, seed))
     }
 
     /// The sale that begins with this block of a snapshot.
-    pub(crate) fn from_snapshot(part: Part<'_>) -> Result<Self, ApplyError> {
-        Sale::from_snapshot(part, api::seed()).map(Self::new)
+    pub(crate) fn from_snapshot(part: Part<'_>, seed: u64) -> Result<Self, ApplyError> {
+        Sale::from_snapshot(part, seed).map(|sale| Self::new(sale, seed))
     }
 
-    fn new(sale: Sale) -> Self {
+    fn new(sale: Sale, seed: u64) -> Self {
         let EventId { epoch, .. } = sale.head();
         LATEST_EPOCH.fetch_max(epoch, Ordering::Relaxed);
         Self {
             sale,
-            soft: Soft::new(api::seed()),
+            soft: Soft::new(seed),
         }
     }
 

@@ -39,7 +39,8 @@ const VERSION: i32 = 100;
 
 fn init(context: &Context, args: &[RedisString]) -> Status {
     let started = if args.is_empty() {
-        api::load(context.get_raw()).and_then(|()| commands::register(context.get_raw()))
+        let flashsale = *FLASHSALE.raw_type.borrow();
+        api::load(context.get_raw(), flashsale).and_then(|()| commands::register(context.get_raw()))
     } else {
         Err("loadmodule libseckill.so takes no arguments")
     };

@@ -84,7 +84,7 @@ impl Request<'_> {
             Held::Sale(_) => return Err(crate::error::bad("sale already exists")),
             Held::SomethingElse => return Err(wrong_type()),
         }
-        key.set(Entry::from_change(&change)?);
+        key.set(Entry::from_change(&change, api::seed())?);
         self.propagate(change)
     }
 
@@ -94,8 +94,12 @@ impl Request<'_> {
         match (key.held(), payload) {
             (Held::Sale(entry), Payload::Change(change)) => entry.sale.apply_change(&change)?,
             (Held::Sale(entry), Payload::Snapshot(part)) => entry.sale.restore(part)?,
-            (Held::Nothing, Payload::Change(change)) => key.set(Entry::from_change(&change)?),
-            (Held::Nothing, Payload::Snapshot(part)) => key.set(Entry::from_snapshot(part)?),
+            (Held::Nothing, Payload::Change(change)) => {
+                key.set(Entry::from_change(&change, api::seed())?);
+            }
+            (Held::Nothing, Payload::Snapshot(part)) => {
+                key.set(Entry::from_snapshot(part, api::seed())?);
+            }
             (Held::SomethingElse, _) => return Err(wrong_type()),
         }
         // Into this node's own AOF, and on to replicas behind it.

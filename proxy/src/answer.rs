@@ -1,9 +1,7 @@
-//! What the proxy itself answers: the status, headers and body of every verdict and mistake.
-//!
-//! The bodies that never change are constants of the program: a rejection is what the proxy does
-//! most.
+//! What the proxy itself answers: status, headers and body, in one write.
 
 use crate::gate::Reservation;
+use crate::problem::Problem;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
@@ -16,57 +14,6 @@ use serde::Serialize;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
-/// How long to wait, in seconds, before asking again where only a person or a restart helps.
-const RETRY_PAUSED_S: u64 = 5;
-const RETRY_UNAVAILABLE_S: u64 = 1;
-
-/// Why a request is not served. Each has a stable `code` in its body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
-    /// No unit is left; one may come back after so many milliseconds.
-    SoldOut { wait_ms: Option<u64> },
-    /// Too many tries.
-    Limited { wait_ms: u64 },
-    /// The sale has not started.
-    NotStarted { wait_ms: u64 },
-    /// The sale is over.
-    Ended,
-    /// The sale is paused.
-    Paused,
-    /// Nobody who may says who the buyer is.
-    NoBuyer,
-    /// The sid is none.
-    BadSale,
-    /// The uid is none, or said twice.
-    BadBuyer,
-    /// The quantity is none, or above the sale's limit.
-    BadQuantity,
-    /// The key is none.
-    BadIdempotencyKey,
-    /// A guarded path under another spelling, or a method in a header.
-    BadRequest,
-    /// There is no such sale.
-    UnknownSale,
-    /// The buyer has no such reservation.
-    UnknownReservation,
-    /// The reservation that this key stands for was given up or ran out.
-    ReservationGone,
-    /// The shop is still busy with the same reservation.
-    InProgress,
-    /// The body is longer than a buy needs.
-    BodyTooLarge,
-    /// A guarded path that takes no such method.
-    MethodNotAllowed { allow: &'static str },
-    /// Redis does not decide at the moment.
-    Unavailable,
-    /// The shop did not answer, or nothing that is HTTP.
-    ShopUnavailable,
-    /// The shop did not answer in time.
-    ShopTimeout,
-    /// The proxy itself failed.
-    Internal,
-}
 
 /// An answer of the proxy's own.
 #[derive(Debug)]
@@ -94,139 +41,6 @@ struct View<'a> {
     qty: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<u64>,
-}
-
-/// The body of a problem, complete at compile time.
-macro_rules! body {
-    ($title:literal, $status:literal, $code:literal $(, $detail:literal)?) => {
-        concat!(
-            r#"{"type":"about:blank","title":""#, $title,
-            r#"","status":"#, $status,
-            $(r#","detail":""#, $detail, r#"""#,)?
-            r#","code":""#, $code, r#""}"#
-        )
-    };
-}
-
-// === impl Problem ===
-
-impl Problem {
-    const fn status(self) -> StatusCode {
-        match self {
-            Self::SoldOut { .. } | Self::Ended => StatusCode::GONE,
-            Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotStarted { .. } => StatusCode::FORBIDDEN,
-            Self::Paused | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NoBuyer => StatusCode::UNAUTHORIZED,
-            Self::BadSale
-            | Self::BadBuyer
-            | Self::BadQuantity
-            | Self::BadIdempotencyKey
-            | Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::UnknownSale | Self::UnknownReservation => StatusCode::NOT_FOUND,
-            Self::ReservationGone | Self::InProgress => StatusCode::CONFLICT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::ShopUnavailable => StatusCode::BAD_GATEWAY,
-            Self::ShopTimeout => StatusCode::GATEWAY_TIMEOUT,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    fn body(self) -> Bytes {
-        let text = match self {
-            Self::NotStarted { wait_ms } => {
-                return Bytes::from(format!(
-                    r#"{{"type":"about:blank","title":"Not started","status":403,"code":"not_started","starts_in_ms":{wait_ms}}}"#
-                ));
-            }
-            Self::SoldOut { .. } => body!("Sold out", 410, "sold_out"),
-            Self::Limited { .. } => body!("Too many tries", 429, "limited"),
-            Self::Ended => body!("The sale is over", 410, "ended"),
-            Self::Paused => body!("The sale is paused", 503, "paused"),
-            Self::NoBuyer => body!(
-                "Not signed in",
-                401,
-                "no_buyer",
-                "No trusted gateway said who the buyer is."
-            ),
-            Self::BadSale => body!(
-                "Bad sale",
-                400,
-                "bad_sale",
-                "Expected 1 to 64 of A-Z a-z 0-9 _ -."
-            ),
-            Self::BadBuyer => body!(
-                "Bad buyer",
-                400,
-                "bad_buyer",
-                "Expected one id of 1 to 128 bytes of UTF-8 without control characters."
-            ),
-            Self::BadQuantity => body!(
-                "Bad quantity",
-                400,
-                "bad_quantity",
-                "Expected one qty, a whole number from 1 up to the sale's limit."
-            ),
-            Self::BadIdempotencyKey => body!(
-                "Bad Idempotency-Key",
-                400,
-                "bad_idempotency_key",
-                "Expected one key of 1 to 128 visible ASCII characters."
-            ),
-            Self::BadRequest => body!(
-                "Bad request",
-                400,
-                "bad_request",
-                "Expected the path in its plain spelling, and no header that overrides the method."
-            ),
-            Self::UnknownSale => body!("Unknown sale", 404, "unknown_sale"),
-            Self::UnknownReservation => body!("Unknown reservation", 404, "unknown_reservation"),
-            Self::ReservationGone => body!(
-                "Reservation is gone",
-                409,
-                "reservation_gone",
-                "The reservation of this Idempotency-Key was cancelled or expired. Try again with a new key."
-            ),
-            Self::InProgress => body!(
-                "In progress",
-                409,
-                "in_progress",
-                "The shop is still busy with this reservation."
-            ),
-            Self::BodyTooLarge => body!(
-                "Body too large",
-                413,
-                "body_too_large",
-                "Expected at most 8192 bytes."
-            ),
-            Self::MethodNotAllowed { .. } => body!("Method not allowed", 405, "method_not_allowed"),
-            Self::Unavailable => body!("Try again", 503, "unavailable"),
-            Self::ShopUnavailable => body!("The shop is unavailable", 502, "shop_unavailable"),
-            Self::ShopTimeout => body!("The shop is too slow", 504, "shop_unavailable"),
-            Self::Internal => body!("Internal error", 500, "internal"),
-        };
-        Bytes::from_static(text.as_bytes())
-    }
-
-    fn retry_after_s(self) -> Option<u64> {
-        match self {
-            Self::SoldOut { wait_ms } => wait_ms.map(whole_seconds),
-            Self::Limited { wait_ms } | Self::NotStarted { wait_ms } => {
-                Some(whole_seconds(wait_ms))
-            }
-            Self::Paused => Some(RETRY_PAUSED_S),
-            Self::InProgress | Self::Unavailable | Self::ShopUnavailable | Self::ShopTimeout => {
-                Some(RETRY_UNAVAILABLE_S)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Rounded up, and never 0: "now" would be too early.
-fn whole_seconds(ms: u64) -> u64 {
-    ms.div_ceil(1000).max(1)
 }
 
 impl From<Problem> for Answer {

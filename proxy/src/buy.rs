@@ -1,6 +1,6 @@
 //! What a buy asks for: how many units, and under which token.
 
-use crate::answer::Problem;
+use crate::problem::Problem;
 use http::HeaderMap;
 
 /// The longest `Idempotency-Key`.

@@ -1,6 +1,6 @@
 //! Who the buyer is: what a trusted peer says in a header, and nobody else.
 
-use crate::answer::Problem;
+use crate::problem::Problem;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use seckill_protocol::Uid;

@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_short_file_is_enough() {
         let config = Config::parse(GOOD, None).unwrap();
-        assert_eq!(config.deadline, Duration::from_millis(50));
+        assert_eq!(config.deadline, Duration::from_millis(250));
         assert_eq!(config.key_prefix, "");
         assert!(config.threads >= 1);
     }

@@ -5,8 +5,8 @@
 //! cancel what the second has just bought. This holds within one proxy; across several the shop
 //! must answer a reservation that it has seen as it did the first time.
 
-use crate::answer::Problem;
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
+use crate::problem::Problem;
 use crate::route::OnSuccess;
 use http::StatusCode;
 use seckill_protocol::{ReservationId, Uid};

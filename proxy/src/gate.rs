@@ -1,7 +1,7 @@
 //! The questions that the module answers, and what its answers mean.
 
-use crate::answer::Problem;
 use crate::link::{Link, Trouble};
+use crate::problem::Problem;
 use crate::throttle::Throttle;
 use redis::{Cmd, RedisError, Value, from_redis_value};
 use seckill_protocol::{ReservationId, ReservationState, Uid, Verdict, VerdictDetail};

@@ -8,6 +8,7 @@
 //! * `buyer`: who buys
 //! * `buy`: how many units, under which token
 //! * `gate`: what the module says, over the connection that `link` keeps
+//! * `problem`: why it is not served, if it is not
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
 //! * `forward`: what the shop's answer makes of a reservation
 //!
@@ -25,6 +26,7 @@ mod forward;
 mod front;
 mod gate;
 mod link;
+mod problem;
 mod proxy;
 mod route;
 mod signals;

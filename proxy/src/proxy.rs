@@ -1,11 +1,12 @@
 //! The life of a request: which of the other files is asked when.
 
-use crate::answer::{Answer, Problem};
+use crate::answer::Answer;
 use crate::body;
 use crate::buy;
 use crate::buyer::Buyers;
 use crate::forward::{Forward, Passages};
 use crate::gate::Gate;
+use crate::problem::Problem;
 use crate::route::{Mode, Place, Routes};
 use crate::throttle::Throttle;
 use async_trait::async_trait;

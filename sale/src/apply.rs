@@ -6,46 +6,11 @@
 //! something.
 
 use crate::effect::{Change, Effect};
+use crate::error::ApplyError;
 use crate::log::{Entry, EntryFact, Log};
 use crate::reservation::{Position, Reservation, Reservations};
 use crate::sale::Sale;
 use seckill_protocol::{EventId, ReservationId, ReservationState};
-
-/// Why an effect does not fit this copy of the sale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    /// It follows another event than the last one here.
-    #[error("it follows event {expected}, and this copy is at {found}")]
-    OutOfPlace {
-        /// What it follows.
-        expected: EventId,
-        /// The last event here.
-        found: EventId,
-    },
-    /// The first effect of a sale that is not here must create it.
-    #[error("it is for a sale that this copy does not have")]
-    NotOpened,
-    /// The sale is here already.
-    #[error("it creates a sale that this copy has")]
-    AlreadyOpened,
-    /// A reservation is not here.
-    #[error("reservation {0} is not here")]
-    NoReservation(ReservationId),
-    /// A reservation cannot go from its state to the new one.
-    #[error("reservation {rid} is {state}")]
-    WrongState {
-        /// Which.
-        rid: ReservationId,
-        /// Its state here.
-        state: ReservationState,
-    },
-    /// The units do not add up.
-    #[error("the units do not add up: {0}")]
-    Units(&'static str),
-    /// A field holds what no decision makes.
-    #[error("{0} is out of range")]
-    BadEffect(&'static str),
-}
 
 impl Sale {
     /// Makes the sale that an `Opened` effect creates.

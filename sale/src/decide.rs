@@ -4,8 +4,8 @@
 //! [`Sale::perform`] runs a whole command: it releases the holds that are overdue, lets the command
 //! decide, applies, and hands back everything that changed as one [`Change`].
 
-use crate::apply::ApplyError;
 use crate::effect::{Change, Effect};
+use crate::error::ApplyError;
 use crate::options::UNITS_MAX;
 use crate::sale::{Cursor, Sale};
 use crate::soft::Soft;

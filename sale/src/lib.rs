@@ -5,7 +5,7 @@
 //!
 //! * **decide** reads a [`Sale`] and answers with effects: [`decide`](mod@decide)
 //! * **apply** carries out effects, the same way on the primary, on a replica, from the AOF and in
-//!   every test: [`apply`](mod@apply)
+//!   every test: [`Sale::apply`]
 //!
 //! [`Sale::perform`] puts the two together for one command. In the order in which a reader needs
 //! them:
@@ -18,7 +18,7 @@
 //! | `sale` | the sale itself |
 //! | `effect` | what can change, and its encoding |
 //! | `decide` | the order of tests of a TRY, and the rules of every other command |
-//! | `apply` | how each effect changes the sale |
+//! | `apply`, `error` | how each effect changes the sale, and why one may not fit |
 //! | `soft` | the node's own: counters and rates (GCRA), in no copy of the sale |
 //! | `snapshot` | the whole sale as blocks of bytes, and back |
 //! | `audit` | counts everything again |
@@ -27,10 +27,11 @@
 //! from 1 without gaps; a reservation is named by the event that made it.
 #![forbid(unsafe_code)]
 
-pub mod apply;
+mod apply;
 mod audit;
 pub mod decide;
 mod effect;
+mod error;
 mod log;
 mod options;
 mod reservation;
@@ -38,10 +39,10 @@ mod sale;
 mod snapshot;
 mod soft;
 
-pub use apply::ApplyError;
 pub use audit::{AuditError, Figures};
 pub use decide::{Performed, Refusal, Try};
 pub use effect::{Change, DecodeError, Effect, PAYLOAD_VERSION, Payload};
+pub use error::ApplyError;
 pub use log::Log;
 pub use options::{
     DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, TOKEN_BYTES_MAX,

@@ -4,7 +4,7 @@
 //! the reservations, then the log, some hundred a block. Indexes are not saved, they are built again
 //! from what is. Two sales with the same blocks are the same sale.
 
-use crate::apply::ApplyError;
+use crate::error::ApplyError;
 use crate::log::{Entry, Log};
 use crate::options::Options;
 use crate::reservation::{Reservation, Reservations};
