@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -12,6 +14,8 @@ use crate::tools;
 
 const PID_FILE: &str = "pid";
 const PASSWORD_FILE: &str = "password";
+
+const LAST_THREADS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a part lives.
 pub(crate) struct Home {
@@ -39,8 +43,7 @@ impl Home {
         let before = fs::read_to_string(&file)
             .ok()
             .and_then(|text| text.parse().ok());
-        let mine =
-            |port: &Port| self.occupant().is_some() || TcpListener::bind(port.address()).is_ok();
+        let mine = |port: &Port| self.occupant().is_some() || becomes_free(port);
         if let Some(port) = before.and_then(Port::claim).filter(mine) {
             return Ok(port);
         }
@@ -63,4 +66,17 @@ impl Home {
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("log")
     }
+}
+
+/// Whether nobody listens at a port, or soon nobody does: a killed process counts as gone when its
+/// first thread is, and the others may hold its sockets a moment longer.
+fn becomes_free(port: &Port) -> bool {
+    let began = Instant::now();
+    while TcpListener::bind(port.address()).is_err() {
+        if began.elapsed() > LAST_THREADS_PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
