@@ -11,7 +11,9 @@
 //!    keeps a reference into a value across callbacks. Only freeing may happen on another thread.
 //! 3. *Ours.* A value whose type is `flashsale` was made by `Box::into_raw` of an `Entry`.
 
+use crate::describe::describe;
 use crate::entry::Entry;
+use crate::manual::Page;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_uchar, c_void};
 use std::sync::OnceLock;
@@ -50,6 +52,11 @@ macro_rules! functions {
 functions! {
     create_command = RedisModule_CreateCommand: unsafe extern "C" fn(
         RawContext, *const c_char, raw::RedisModuleCmdFunc, *const c_char, c_int, c_int, c_int,
+    ) -> c_int;
+    get_command = RedisModule_GetCommand:
+        unsafe extern "C" fn(RawContext, *const c_char) -> *mut raw::RedisModuleCommand;
+    set_command_info = RedisModule_SetCommandInfo: unsafe extern "C" fn(
+        *mut raw::RedisModuleCommand, *const raw::RedisModuleCommandInfo,
     ) -> c_int;
     set_module_options = RedisModule_SetModuleOptions: unsafe extern "C" fn(RawContext, c_int);
     log = RedisModule_Log: unsafe extern "C" fn(RawContext, *const c_char, *const c_char, ...);
@@ -160,30 +167,36 @@ pub(crate) fn now_ms() -> u64 {
 
 // === Commands ===
 
-/// Registers a command whose only key is its first argument.
+/// Registers a command whose only key is its first argument, with its page of the manual.
 pub(crate) fn create_command(
     context: RawContext,
-    name: &CStr,
+    page: &Page,
     command: RawCommand,
     flags: &CStr,
 ) -> Result<(), &'static str> {
+    let (name, flags) = (page.name.as_ptr(), flags.as_ptr());
     // SAFETY: invariant 1; the strings end in NUL and Redis copies them.
-    let status = unsafe {
-        (functions().create_command)(
-            context,
-            name.as_ptr(),
-            Some(command),
-            flags.as_ptr(),
-            1,
-            1,
-            1,
-        )
-    };
-    if i64::from(status) == raw::REDISMODULE_OK as i64 {
+    let status =
+        unsafe { (functions().create_command)(context, name, Some(command), flags, 1, 1, 1) };
+    if !is_ok(status) {
+        return Err("a command could not be registered: is another seckill module loaded?");
+    }
+    // SAFETY: invariant 1; the string ends in NUL.
+    let command = unsafe { (functions().get_command)(context, name) };
+    let documented = describe(page, |info| {
+        // SAFETY: the command was just registered; `info` and all that it points to live until
+        // the call returns, and Redis copies them.
+        is_ok(unsafe { (functions().set_command_info)(command, info) })
+    });
+    if documented {
         Ok(())
     } else {
-        Err("a command could not be registered: is another seckill module loaded?")
+        Err("the server does not accept the description of a command")
     }
+}
+
+fn is_ok(status: c_int) -> bool {
+    i64::from(status) == raw::REDISMODULE_OK as i64
 }
 
 /// The argument strings of a call, which live as long as it.

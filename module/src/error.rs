@@ -36,6 +36,7 @@ impl From<Refusal> for Error {
             Refusal::QuantityAboveLimit { .. }
             | Refusal::RestockBelowAvailable { .. }
             | Refusal::RestockAboveMax
+            | Refusal::EmptyWindow { .. }
             | Refusal::BeyondHead { .. }
             | Refusal::Internal(_) => "ERR",
         };

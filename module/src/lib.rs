@@ -6,6 +6,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `commands/` | one file for each command or two that belong together: read the arguments, let the sale decide, reply |
+//! | `manual`, `describe` | what `COMMAND DOCS` says of each, and how Redis wants it said |
 //! | `args` | reading arguments, with errors that name them |
 //! | `error` | what a client is told when a command is refused |
 //! | `request` | one call of a command: its arguments, the clock, its replies, its sale |
@@ -26,8 +27,10 @@ mod api;
 mod args;
 mod commands;
 mod datatype;
+mod describe;
 mod entry;
 mod error;
+mod manual;
 mod request;
 
 use redis_module::{Context, RedisString, Status, redis_module};

@@ -76,6 +76,23 @@ impl Request<'_> {
         Ok(())
     }
 
+    /// As [`write`](Self::write), for many decisions, whose effects travel as one.
+    pub(crate) fn write_each<I, T>(
+        &self,
+        items: &[I],
+        mut decide: impl FnMut(&Sale, &mut Soft, u64, &I) -> Decision<T>,
+        reply: impl FnOnce(Vec<T>),
+    ) -> Result<()> {
+        let mut key = Key::open_to_write(self.context, self.key);
+        let Entry { sale, soft } = sale_of(&mut key)?;
+        let now_ms = api::now_ms();
+        let performed =
+            sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item));
+        self.propagate(performed.change)?;
+        reply(performed.outcome?);
+        Ok(())
+    }
+
     /// Puts a new sale under the key.
     pub(crate) fn create(&self, change: Change) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);

@@ -131,6 +131,10 @@ impl Sale {
                 self.record(*at_ms, EntryFact::Closed);
                 Ok(())
             }
+            Effect::Altered(options) => {
+                self.options = options.clone();
+                Ok(())
+            }
             Effect::Paused => {
                 self.paused = true;
                 Ok(())

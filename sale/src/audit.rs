@@ -3,7 +3,6 @@
 use crate::log::EntryFact;
 use crate::sale::Sale;
 use seckill_protocol::{EventId, ReservationState};
-use std::collections::HashSet;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +50,19 @@ pub enum AuditError {
         /// What the reservations say.
         counted: u64,
     },
-    /// Another number of reservations is found by their buyers than is live.
-    #[error("{live} reservations are live, {indexed} are found by their buyers")]
+    /// Another number of reservations is found by their buyers than there is.
+    #[error(
+        "{live} of {all} reservations are live, {indexed_live} of {indexed} are found by their buyers"
+    )]
     Buyers {
+        /// All.
+        all: usize,
         /// Live ones.
         live: usize,
         /// Found ones.
         indexed: usize,
+        /// Live ones found.
+        indexed_live: usize,
     },
     /// A hold is not in the queue of deadlines.
     #[error("{held} holds are live, {queued} are in the queue of deadlines")]
@@ -142,24 +147,17 @@ impl Sale {
 
     fn audit_indexes(&self) -> Result<(), AuditError> {
         let list = self.reservations.as_slice();
-        let live: Vec<_> = list.iter().filter(|r| r.state.is_live()).collect();
-        let buyers: HashSet<&str> = live.iter().map(|r| r.uid.as_str()).collect();
-        let indexed: usize = buyers
-            .iter()
-            .map(|uid| {
-                self.reservations
-                    .live_of(uid)
-                    .filter(|r| r.state.is_live())
-                    .count()
-            })
-            .sum();
-        if indexed != live.len() {
+        let live = list.iter().filter(|r| r.state.is_live()).count();
+        let (indexed, indexed_live) = self.reservations.found_by_buyers();
+        if (indexed, indexed_live) != (list.len(), live) {
             return Err(AuditError::Buyers {
-                live: live.len(),
+                all: list.len(),
+                live,
                 indexed,
+                indexed_live,
             });
         }
-        let held = live
+        let held = list
             .iter()
             .filter(|r| r.state == ReservationState::Held)
             .count();

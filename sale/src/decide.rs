@@ -6,7 +6,7 @@
 
 use crate::effect::{Change, Effect};
 use crate::error::ApplyError;
-use crate::options::UNITS_MAX;
+use crate::options::{Options, UNITS_MAX};
 use crate::sale::{Cursor, Sale};
 use crate::soft::Soft;
 use seckill_protocol::{EventId, ReservationId, ReservationState, Verdict};
@@ -55,6 +55,14 @@ pub enum Refusal {
     /// More units than a sale can have.
     #[error("delta would make the sale larger than {UNITS_MAX} units")]
     RestockAboveMax,
+    /// The sale would end before it starts.
+    #[error("END {end_ms} is not after START {start_ms}")]
+    EmptyWindow {
+        /// The start, Unix ms.
+        start_ms: u64,
+        /// The end, Unix ms.
+        end_ms: u64,
+    },
     /// An event that does not exist yet is acknowledged.
     #[error("epoch and seq are beyond the last event, {head}")]
     BeyondHead {
@@ -88,15 +96,39 @@ impl Sale {
         let mut change = Change::new(self.head);
         let outcome = self
             .release_overdue(now_ms, &mut change)
-            .and_then(|()| decide(self))
-            .and_then(|(answer, effect)| {
-                if let Some(effect) = effect {
-                    self.apply(&effect)?;
-                    change.effects.push(effect);
-                }
-                Ok(answer)
-            });
+            .and_then(|()| self.step(&mut change, decide));
         Performed { change, outcome }
+    }
+
+    /// Runs a command that is many decisions, each made after the one before it was applied; the
+    /// first refusal ends it, and what came before stays.
+    pub fn perform_each<I, T>(
+        &mut self,
+        now_ms: u64,
+        items: impl IntoIterator<Item = I>,
+        mut decide: impl FnMut(&Self, I) -> Decision<T>,
+    ) -> Performed<Vec<T>> {
+        let mut change = Change::new(self.head);
+        let outcome = self.release_overdue(now_ms, &mut change).and_then(|()| {
+            items
+                .into_iter()
+                .map(|item| self.step(&mut change, |sale| decide(sale, item)))
+                .collect()
+        });
+        Performed { change, outcome }
+    }
+
+    fn step<T>(
+        &mut self,
+        change: &mut Change,
+        decide: impl FnOnce(&Self) -> Decision<T>,
+    ) -> Result<T, Refusal> {
+        let (answer, effect) = decide(self)?;
+        if let Some(effect) = effect {
+            self.apply(&effect)?;
+            change.effects.push(effect);
+        }
+        Ok(answer)
     }
 
     fn release_overdue(&mut self, now_ms: u64, change: &mut Change) -> Result<(), Refusal> {
@@ -274,6 +306,21 @@ impl Sale {
             delta,
         };
         Ok(((), (delta != 0).then_some(effect)))
+    }
+
+    /// `ALTER`: `change` says which options become what. Reservations keep the deadline and the
+    /// units that they were granted with.
+    ///
+    /// # Errors
+    /// [`Refusal::EmptyWindow`].
+    pub fn decide_alter(&self, change: impl FnOnce(&mut Options)) -> Decision<()> {
+        let mut options = self.options.clone();
+        change(&mut options);
+        if let Some((start_ms, end_ms)) = options.empty_window() {
+            return Err(Refusal::EmptyWindow { start_ms, end_ms });
+        }
+        let effect = (options != self.options).then_some(Effect::Altered(options));
+        Ok(((), effect))
     }
 
     /// `PAUSE`.

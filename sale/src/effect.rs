@@ -82,6 +82,8 @@ pub enum Effect {
     Relayed(EventId),
     /// MySQL has the events up to here.
     Stored(EventId),
+    /// The operator sets other options.
+    Altered(Options),
 }
 
 /// The effects of one command, in order.

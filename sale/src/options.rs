@@ -56,3 +56,17 @@ impl Default for Options {
         }
     }
 }
+
+// === impl Options ===
+
+impl Options {
+    /// The start and the end, if the sale would end before it starts.
+    #[must_use]
+    pub const fn empty_window(&self) -> Option<(u64, u64)> {
+        if self.end_ms != 0 && self.end_ms <= self.start_ms {
+            Some((self.start_ms, self.end_ms))
+        } else {
+            None
+        }
+    }
+}

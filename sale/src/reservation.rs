@@ -5,8 +5,9 @@
 //! hold positions into that list:
 //!
 //! * by id: none needed, the list ascends
-//! * by buyer: his latest *live* reservation, from which the older live ones are linked; a buyer's
-//!   chain is no longer than his live units, however often he bought and gave up
+//! * by buyer: his latest reservation, from which all older ones are linked, and his latest *live*
+//!   one, from which the older live ones are linked; deciding walks only the second chain, which is
+//!   no longer than his live units, however often he bought and gave up
 //! * by buyer and token
 //! * by deadline: a queue in order of deadlines; entries of holds that ended early are dropped when
 //!   they reach its front, so the front is always a live hold
@@ -15,6 +16,7 @@
 
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use seckill_protocol::{ReservationId, ReservationState, Uid};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -37,7 +39,10 @@ pub struct Reservation {
     pub deadline_ms: Option<u64>,
     /// The token that it was asked with.
     pub token: Option<Box<[u8]>>,
-    /// The same buyer's next older live reservation.
+    /// The same buyer's next older reservation.
+    #[serde(skip)]
+    older: Option<Position>,
+    /// The same buyer's next older live reservation; `None` also while this one is not live.
     #[serde(skip)]
     older_live: Option<Position>,
 }
@@ -45,11 +50,19 @@ pub struct Reservation {
 /// Place of a reservation in the list.
 pub(crate) type Position = u32;
 
+/// Where a buyer's two chains begin.
+struct Buyer {
+    latest: Position,
+    latest_live: Option<Position>,
+}
+
 pub(crate) struct Reservations {
     list: Vec<Reservation>,
-    latest_live_by_buyer: HashTable<Position>,
+    by_buyer: HashTable<Buyer>,
     by_token: HashTable<Position>,
     by_deadline: VecDeque<(u64, Position)>,
+    /// Of all ids and tokens together.
+    text_bytes: usize,
     hasher: FixedState,
 }
 
@@ -76,6 +89,7 @@ impl Reservation {
             at_ms,
             deadline_ms,
             token,
+            older: None,
             older_live: None,
         }
     }
@@ -88,9 +102,10 @@ impl Reservations {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             list: Vec::new(),
-            latest_live_by_buyer: HashTable::new(),
+            by_buyer: HashTable::new(),
             by_token: HashTable::new(),
             by_deadline: VecDeque::new(),
+            text_bytes: 0,
             hasher: FixedState::with_seed(seed),
         }
     }
@@ -115,14 +130,25 @@ impl Reservations {
 
     /// The buyer's live reservations, latest first.
     pub(crate) fn live_of(&self, uid: &str) -> impl Iterator<Item = &Reservation> {
-        let mut next = self
-            .latest_live_by_buyer
-            .find(self.buyer_hash(uid), |&p| self.is_of(p, uid))
-            .copied();
-        std::iter::from_fn(move || {
-            let reservation = self.at(next?)?;
-            next = reservation.older_live;
-            Some(reservation)
+        let latest = self.buyer(uid).and_then(|buyer| buyer.latest_live);
+        self.chain(latest, |reservation| reservation.older_live)
+    }
+
+    /// All reservations of the buyer, whatever became of them, latest first.
+    pub(crate) fn all_of(&self, uid: &str) -> impl Iterator<Item = &Reservation> {
+        let latest = self.buyer(uid).map(|buyer| buyer.latest);
+        self.chain(latest, |reservation| reservation.older)
+    }
+
+    /// How many reservations, and how many live ones, the buyers' chains lead to.
+    pub(crate) fn found_by_buyers(&self) -> (usize, usize) {
+        let lengths = self.by_buyer.iter().map(|buyer| {
+            let all = self.chain(Some(buyer.latest), |r| r.older).count();
+            let live = self.chain(buyer.latest_live, |r| r.older_live);
+            (all, live.filter(|r| r.state.is_live()).count())
+        });
+        lengths.fold((0, 0), |(all, live), (his, his_live)| {
+            (all + his, live + his_live)
         })
     }
 
@@ -166,14 +192,18 @@ impl Reservations {
             return false;
         }
         let live = reservation.state.is_live();
+        let hash = self.buyer_hash(&reservation.uid);
         let deadline_ms = match reservation.state {
             ReservationState::Held => reservation.deadline_ms,
             _ => None,
         };
+        self.text_bytes += reservation.uid.len();
+        self.text_bytes += reservation.token.as_ref().map_or(0, |token| token.len());
         self.list.push(reservation);
         self.index_token(position);
+        self.index_buyer(position, hash);
         if live {
-            self.link(position);
+            self.link_live(position);
         }
         if let Some(deadline_ms) = deadline_ms {
             self.queue_deadline(deadline_ms, position);
@@ -189,24 +219,19 @@ impl Reservations {
         let was_live = reservation.state.is_live();
         reservation.state = state;
         match (was_live, state.is_live()) {
-            (true, false) => self.unlink(position),
-            (false, true) => self.link(position),
+            (true, false) => self.unlink_live(position),
+            (false, true) => self.link_live(position),
             _ => {}
         }
         self.drop_ended_holds();
     }
 
-    /// Bytes on the heap, about.
+    /// Bytes on the heap, about. O(1).
     pub(crate) fn heap_bytes(&self) -> usize {
-        let texts: usize = self
-            .list
-            .iter()
-            .map(|r| r.uid.len() + r.token.as_ref().map_or(0, |t| t.len()))
-            .sum();
-        let tables = self.latest_live_by_buyer.capacity() + self.by_token.capacity();
         self.list.capacity() * size_of::<Reservation>()
-            + texts
-            + tables * (size_of::<Position>() + 1)
+            + self.text_bytes
+            + self.by_buyer.capacity() * (size_of::<Buyer>() + 1)
+            + self.by_token.capacity() * (size_of::<Position>() + 1)
             + self.by_deadline.capacity() * size_of::<(u64, Position)>()
     }
 
@@ -244,79 +269,107 @@ impl Reservations {
         });
     }
 
-    /// Puts a reservation into its buyer's chain, which descends by position.
-    fn link(&mut self, position: Position) {
-        let Some(uid) = self.at(position).map(|r| r.uid.clone()) else {
-            return;
-        };
-        let hash = self.buyer_hash(&uid);
+    fn buyer(&self, uid: &str) -> Option<&Buyer> {
+        self.by_buyer
+            .find(self.buyer_hash(uid), |buyer| self.is_of(buyer.latest, uid))
+    }
+
+    fn chain(
+        &self,
+        first: Option<Position>,
+        older: impl Fn(&Reservation) -> Option<Position>,
+    ) -> impl Iterator<Item = &Reservation> {
+        let mut next = first;
+        std::iter::from_fn(move || {
+            let reservation = self.at(next?)?;
+            next = older(reservation);
+            Some(reservation)
+        })
+    }
+
+    /// Makes the newest reservation its buyer's latest.
+    fn index_buyer(&mut self, position: Position, hash: u64) {
         let Self {
             list,
-            latest_live_by_buyer,
+            by_buyer,
             hasher,
             ..
         } = self;
-        let latest = latest_live_by_buyer.find_mut(hash, |&p| {
-            list.get(p as usize).is_some_and(|r| r.uid == uid)
-        });
-        let Some(latest) = latest else {
-            set_older(list, position, None);
-            latest_live_by_buyer.insert_unique(hash, position, |&p| {
-                list.get(p as usize)
-                    .map_or(0, |r| hasher.hash_one(r.uid.as_str()))
-            });
-            return;
-        };
-        if *latest < position {
-            set_older(list, position, Some(*latest));
-            *latest = position;
-            return;
-        }
-        // A late payment brought an older reservation back to life: it goes between its neighbours.
-        let mut newer = *latest;
-        while let Some(older) = older_of(list, newer).filter(|&older| older > position) {
-            newer = older;
-        }
-        let older = older_of(list, newer);
-        set_older(list, position, older);
-        set_older(list, newer, Some(position));
-    }
-
-    /// Takes a reservation out of its buyer's chain.
-    fn unlink(&mut self, position: Position) {
-        let Some((uid, older)) = self.at(position).map(|r| (r.uid.clone(), r.older_live)) else {
-            return;
-        };
-        let hash = self.buyer_hash(&uid);
-        let Self {
-            list,
-            latest_live_by_buyer,
-            ..
-        } = self;
-        set_older(list, position, None);
-        let Ok(mut entry) = latest_live_by_buyer.find_entry(hash, |&p| {
-            list.get(p as usize).is_some_and(|r| r.uid == uid)
-        }) else {
-            return;
-        };
-        let latest = *entry.get();
-        if latest == position {
-            match older {
-                Some(older) => *entry.get_mut() = older,
-                None => {
-                    entry.remove();
+        let entry = by_buyer.entry(
+            hash,
+            |buyer| same_buyer(list, buyer.latest, position),
+            |buyer| {
+                let latest = list.get(buyer.latest as usize);
+                latest.map_or(0, |r| hasher.hash_one(r.uid.as_str()))
+            },
+        );
+        match entry {
+            Entry::Occupied(mut known) => {
+                let buyer = known.get_mut();
+                let older = std::mem::replace(&mut buyer.latest, position);
+                if let Some(reservation) = list.get_mut(position as usize) {
+                    reservation.older = Some(older);
                 }
             }
+            Entry::Vacant(unknown) => {
+                unknown.insert(Buyer {
+                    latest: position,
+                    latest_live: None,
+                });
+            }
+        }
+    }
+
+    /// Puts a reservation into its buyer's live chain, which descends by position.
+    fn link_live(&mut self, position: Position) {
+        let Some((list, latest_live)) = self.live_chain(position) else {
+            return;
+        };
+        let Some(mut newer) = latest_live.filter(|&latest| latest > position) else {
+            set_older_live(list, position, *latest_live);
+            *latest_live = Some(position);
+            return;
+        };
+        // A late payment brought an older reservation back to life: it goes between its neighbours.
+        while let Some(older) = older_live(list, newer).filter(|&older| older > position) {
+            newer = older;
+        }
+        let older = older_live(list, newer);
+        set_older_live(list, position, older);
+        set_older_live(list, newer, Some(position));
+    }
+
+    /// Takes a reservation out of its buyer's live chain.
+    fn unlink_live(&mut self, position: Position) {
+        let Some((list, latest_live)) = self.live_chain(position) else {
+            return;
+        };
+        let older = older_live(list, position);
+        set_older_live(list, position, None);
+        if *latest_live == Some(position) {
+            *latest_live = older;
             return;
         }
-        let mut newer = latest;
-        while let Some(next) = older_of(list, newer) {
-            if next == position {
-                set_older(list, newer, older);
+        let mut newer = *latest_live;
+        while let Some(at) = newer {
+            let next = older_live(list, at);
+            if next == Some(position) {
+                set_older_live(list, at, older);
                 return;
             }
             newer = next;
         }
+    }
+
+    /// The list, and where the live chain of the buyer of the reservation at `position` begins.
+    fn live_chain(
+        &mut self,
+        position: Position,
+    ) -> Option<(&mut [Reservation], &mut Option<Position>)> {
+        let hash = self.buyer_hash(&self.at(position)?.uid);
+        let Self { list, by_buyer, .. } = self;
+        let buyer = by_buyer.find_mut(hash, |buyer| same_buyer(list, buyer.latest, position))?;
+        Some((list, &mut buyer.latest_live))
     }
 
     fn queue_deadline(&mut self, deadline_ms: u64, position: Position) {
@@ -348,11 +401,18 @@ impl Reservations {
     }
 }
 
-fn older_of(list: &[Reservation], position: Position) -> Option<Position> {
+fn same_buyer(list: &[Reservation], one: Position, other: Position) -> bool {
+    match (list.get(one as usize), list.get(other as usize)) {
+        (Some(one), Some(other)) => one.uid == other.uid,
+        _ => false,
+    }
+}
+
+fn older_live(list: &[Reservation], position: Position) -> Option<Position> {
     list.get(position as usize)?.older_live
 }
 
-fn set_older(list: &mut [Reservation], position: Position, older: Option<Position>) {
+fn set_older_live(list: &mut [Reservation], position: Position, older: Option<Position>) {
     if let Some(reservation) = list.get_mut(position as usize) {
         reservation.older_live = older;
     }

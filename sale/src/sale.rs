@@ -156,6 +156,11 @@ impl Sale {
             .map(|(_, reservation)| reservation)
     }
 
+    /// All reservations of a buyer, whatever became of them, latest first.
+    pub fn reservations_of(&self, uid: &str) -> impl Iterator<Item = &Reservation> {
+        self.reservations.all_of(uid)
+    }
+
     /// Whether MySQL has the order of a reservation.
     #[must_use]
     pub fn is_stored(&self, rid: ReservationId) -> bool {

@@ -1,9 +1,13 @@
-//! `SECKILL.GET`
+//! `SECKILL.GET` and `SECKILL.USER`: reservations, by their id and by their buyer.
 
 use crate::args::{self, Args};
 use crate::error::{Error, Result};
 use crate::request::{Field, Request};
-use seckill_sale::Refusal;
+use seckill_sale::{Refusal, Reservation, Sale};
+
+/// Reservations of one buyer that one reply shows: somebody who buys and gives up all day long is
+/// no reason to keep the server busy.
+const SHOWN_MAX: usize = 1000;
 
 pub(crate) fn get(request: &Request<'_>) -> Result<()> {
     let mut args = Args::new(request.args());
@@ -12,18 +16,37 @@ pub(crate) fn get(request: &Request<'_>) -> Result<()> {
     request.read(|entry| {
         let reservation = entry.sale.reservation(rid);
         let reservation = reservation.ok_or_else(|| Error::from(Refusal::NoReservation))?;
-        request.reply_map(&[
-            ("rid", Field::Text(reservation.rid.to_string())),
-            ("uid", Field::Text(reservation.uid.to_string())),
-            ("qty", Field::Number(reservation.qty.into())),
-            ("state", Field::Text(reservation.state.to_string())),
-            ("at", Field::Number(reservation.at_ms)),
-            (
-                "deadline",
-                Field::Number(reservation.deadline_ms.unwrap_or(0)),
-            ),
-            ("stored", Field::Number(entry.sale.is_stored(rid).into())),
-        ]);
+        request.reply_map(&fields(&entry.sale, reservation));
         Ok(())
     })
+}
+
+pub(crate) fn user(request: &Request<'_>) -> Result<()> {
+    let mut args = Args::new(request.args());
+    let uid = args::uid(args.next()?)?;
+    args.end()?;
+    request.read(|entry| {
+        let reservations = || entry.sale.reservations_of(uid).take(SHOWN_MAX);
+        request.reply_array(reservations().count());
+        for reservation in reservations() {
+            request.reply_map(&fields(&entry.sale, reservation));
+        }
+        Ok(())
+    })
+}
+
+fn fields(sale: &Sale, reservation: &Reservation) -> [(&'static str, Field); 7] {
+    let Reservation { rid, qty, .. } = *reservation;
+    [
+        ("rid", Field::Text(rid.to_string())),
+        ("uid", Field::Text(reservation.uid.to_string())),
+        ("qty", Field::Number(qty.into())),
+        ("state", Field::Text(reservation.state.to_string())),
+        ("at", Field::Number(reservation.at_ms)),
+        (
+            "deadline",
+            Field::Number(reservation.deadline_ms.unwrap_or(0)),
+        ),
+        ("stored", Field::Number(sale.is_stored(rid).into())),
+    ]
 }

@@ -1,18 +1,20 @@
 //! The commands, and their registration.
 
 mod ack;
+mod alter;
 mod apply;
 mod audit;
 mod control;
 mod create;
 mod events;
 mod get;
+mod given;
 mod info;
 mod settle;
 mod try_;
 
 use crate::api::{self, RawContext};
-use std::ffi::CStr;
+use crate::manual;
 
 /// Registers commands: each gets an entry point of its own that runs its handler.
 ///
@@ -21,7 +23,7 @@ use std::ffi::CStr;
 /// `APPLY` is neither refused at `maxmemory` nor anywhere else, or a replica would part from its
 /// primary.
 macro_rules! commands {
-    ($context:ident, $($name:literal $flags:literal => $handler:path;)*) => {
+    ($context:ident, $($page:ident $flags:literal => $handler:path;)*) => {
         $({
             extern "C" fn command(
                 context: RawContext,
@@ -30,28 +32,30 @@ macro_rules! commands {
             ) -> std::ffi::c_int {
                 crate::request::run(context, argv, argc, $handler)
             }
-            const NAME: &CStr = $name;
-            api::create_command($context, NAME, command, $flags)?;
+            api::create_command($context, &manual::$page, command, $flags)?;
         })*
     };
 }
 
 pub(crate) fn register(context: RawContext) -> Result<(), &'static str> {
     commands! { context,
-        c"SECKILL.CREATE"  c"write deny-oom"      => create::create;
-        c"SECKILL.TRY"     c"write deny-oom fast" => try_::try_;
-        c"SECKILL.CONFIRM" c"write fast"          => settle::confirm;
-        c"SECKILL.CANCEL"  c"write fast"          => settle::cancel;
-        c"SECKILL.GET"     c"readonly fast"       => get::get;
-        c"SECKILL.INFO"    c"readonly fast"       => info::info;
-        c"SECKILL.EVENTS"  c"write"               => events::events;
-        c"SECKILL.ACK"     c"write fast"          => ack::ack;
-        c"SECKILL.PAUSE"   c"write fast"          => control::pause;
-        c"SECKILL.RESUME"  c"write fast"          => control::resume;
-        c"SECKILL.CLOSE"   c"write fast"          => control::close;
-        c"SECKILL.RESTOCK" c"write fast"          => control::restock;
-        c"SECKILL.AUDIT"   c"readonly"            => audit::audit;
-        c"SECKILL.APPLY"   c"write"               => apply::apply;
+        CREATE  c"write deny-oom"      => create::create;
+        ALTER   c"write deny-oom"      => alter::alter;
+        TRY     c"write deny-oom fast" => try_::try_;
+        MTRY    c"write deny-oom"      => try_::mtry;
+        CONFIRM c"write fast"          => settle::confirm;
+        CANCEL  c"write fast"          => settle::cancel;
+        GET     c"readonly fast"       => get::get;
+        USER    c"readonly"            => get::user;
+        INFO    c"readonly fast"       => info::info;
+        EVENTS  c"write"               => events::events;
+        ACK     c"write fast"          => ack::ack;
+        PAUSE   c"write fast"          => control::pause;
+        RESUME  c"write fast"          => control::resume;
+        CLOSE   c"write fast"          => control::close;
+        RESTOCK c"write fast"          => control::restock;
+        AUDIT   c"readonly"            => audit::audit;
+        APPLY   c"write"               => apply::apply;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `SECKILL.TRY`
+//! `SECKILL.TRY`, and `SECKILL.MTRY`: many tries for one sale in one command.
 
 use crate::args::{self, Args};
 use crate::error::{Error, Result, bad};
@@ -13,13 +13,45 @@ pub(crate) fn try_(request: &Request<'_>) -> Result<()> {
         |sale, soft, now_ms| sale.decide_try(soft, now_ms, &asked),
         |_, verdict| {
             request.reply_array(2);
-            request.reply_word(word(&verdict));
-            match verdict.detail() {
-                VerdictDetail::Integer(number) => request.reply_integer(number),
-                VerdictDetail::Reservation(rid) => request.reply_rid(rid),
+            reply(request, &verdict);
+        },
+    )
+}
+
+pub(crate) fn mtry(request: &Request<'_>) -> Result<()> {
+    let uids = request.args();
+    if uids.is_empty() {
+        return Err(Error::Arity);
+    }
+    // All are looked at before the first is decided: a command is carried out or refused.
+    let tries: Vec<Try<'_>> = uids
+        .iter()
+        .map(|uid| {
+            Ok(Try {
+                uid: args::uid(uid)?,
+                qty: 1,
+                token: None,
+            })
+        })
+        .collect::<Result<_>>()?;
+    request.write_each(
+        &tries,
+        |sale, soft, now_ms, asked| sale.decide_try(soft, now_ms, asked),
+        |verdicts| {
+            request.reply_array(verdicts.len().saturating_mul(2));
+            for verdict in &verdicts {
+                reply(request, verdict);
             }
         },
     )
+}
+
+fn reply(request: &Request<'_>, verdict: &Verdict) {
+    request.reply_word(word(verdict));
+    match verdict.detail() {
+        VerdictDetail::Integer(number) => request.reply_integer(number),
+        VerdictDetail::Reservation(rid) => request.reply_rid(rid),
+    }
 }
 
 fn read(mut args: Args<'_>) -> Result<Try<'_>> {

@@ -23,6 +23,10 @@ enum Call {
     Restock {
         delta: i64,
     },
+    Alter {
+        limit: u32,
+        hold_ms: u64,
+    },
     Pause,
     Resume,
     Close,
@@ -42,6 +46,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (0..40_usize, any::<bool>()).prop_map(|(which, late)| Call::Confirm { which, late }),
         4 => (0..40_usize).prop_map(|which| Call::Cancel { which }),
         2 => (-6..8_i64).prop_map(|delta| Call::Restock { delta }),
+        1 => (0..4_u32, 1..2_000_u64).prop_map(|(limit, hold_ms)| Call::Alter { limit, hold_ms }),
         1 => Just(Call::Pause),
         2 => Just(Call::Resume),
         1 => Just(Call::Close),
@@ -107,8 +112,8 @@ impl Model {
 }
 
 fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
-    let limit = i128::from(options.limit);
-    let hold_ms = options.hold_ms;
+    let mut limit = i128::from(options.limit);
+    let mut hold_ms = options.hold_ms;
     let mut node = Node::open(total, options);
     let mut model = Model {
         total: i128::from(total),
@@ -203,6 +208,20 @@ fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                     model.total += i128::from(delta);
                 }
                 model.follow_expiries(&node);
+            }
+            Call::Alter {
+                limit: new_limit,
+                hold_ms: new_hold_ms,
+            } => {
+                limit = i128::from(new_limit);
+                hold_ms = new_hold_ms;
+                node.perform(now_ms, |s, _| {
+                    s.decide_alter(|options| {
+                        options.limit = new_limit;
+                        options.hold_ms = new_hold_ms;
+                    })
+                })
+                .unwrap();
             }
             Call::Pause => node.perform(now_ms, |s, _| s.decide_pause()).unwrap(),
             Call::Resume => node.perform(now_ms, |s, _| s.decide_resume()).unwrap(),

@@ -1,0 +1,25 @@
+//! `SECKILL.ALTER`
+
+use super::given::Given;
+use crate::args::Args;
+use crate::error::{Error, Result};
+use crate::request::Request;
+
+const EXPECTED: &str = "LIMIT, START, END, HOLD, RATE, USERRATE or NAME";
+
+pub(crate) fn alter(request: &Request<'_>) -> Result<()> {
+    if request.args().is_empty() {
+        return Err(Error::Arity);
+    }
+    let mut args = Args::new(request.args());
+    let mut given = Given::default();
+    while let Some(word) = args.next_word() {
+        if !given.take(&word, &mut args)? {
+            return Err(word.unknown(EXPECTED));
+        }
+    }
+    request.write(
+        |sale, _, _| sale.decide_alter(|options| given.put_into(options)),
+        |_, ()| request.reply_ok(),
+    )
+}

@@ -1,0 +1,300 @@
+//! What `COMMAND DOCS` and `COMMAND INFO` say: a page for each command.
+//!
+//! The server also checks the number of arguments and finds the key by these pages.
+
+use Kind::{Block, Choice, Instant, Integer, SaleKey, Text, Token};
+use std::ffi::CStr;
+
+/// One command.
+pub(crate) struct Page {
+    pub(crate) name: &'static CStr,
+    pub(crate) summary: &'static CStr,
+    pub(crate) complexity: &'static CStr,
+    /// The number of words, the command's among them; negative: at least so many.
+    pub(crate) arity: i32,
+    pub(crate) access: Access,
+    /// The arguments after the key.
+    pub(crate) args: &'static [Arg],
+}
+
+/// What a command does to its key.
+#[derive(Clone, Copy)]
+pub(crate) enum Access {
+    Reads,
+    Updates,
+    Creates,
+}
+
+/// One argument, or several that belong together.
+#[derive(Clone, Copy)]
+pub(crate) struct Arg {
+    pub(crate) name: &'static CStr,
+    pub(crate) kind: Kind,
+    /// The word in front of it.
+    pub(crate) token: Option<&'static CStr>,
+    pub(crate) optional: bool,
+    pub(crate) multiple: bool,
+}
+
+/// What an argument is.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    SaleKey,
+    Text,
+    Integer,
+    /// Unix time, ms.
+    Instant,
+    /// Only a word.
+    Token,
+    /// All of these.
+    Block(&'static [Arg]),
+    /// One of these.
+    Choice(&'static [Arg]),
+}
+
+// === impl Arg ===
+
+impl Arg {
+    /// The key, which every command has.
+    pub(crate) const KEY: Self = Self::new(c"sid", SaleKey);
+
+    const fn new(name: &'static CStr, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            token: None,
+            optional: false,
+            multiple: false,
+        }
+    }
+
+    /// An option with a value behind its word.
+    const fn option(token: &'static CStr, name: &'static CStr, kind: Kind) -> Self {
+        Self {
+            token: Some(token),
+            optional: true,
+            ..Self::new(name, kind)
+        }
+    }
+
+    /// Only a word.
+    const fn word(token: &'static CStr, name: &'static CStr) -> Self {
+        Self {
+            token: Some(token),
+            ..Self::new(name, Token)
+        }
+    }
+
+    const fn optional(self) -> Self {
+        Self {
+            optional: true,
+            ..self
+        }
+    }
+}
+
+const UID: Arg = Arg::new(c"uid", Text);
+const RID: Arg = Arg::new(c"rid", Text);
+const BURST: Arg = Arg::option(c"BURST", c"burst", Integer);
+const PER_SECOND: Arg = Arg::new(c"per-second", Integer);
+const LIMIT: Arg = Arg::option(c"LIMIT", c"units-per-buyer", Integer);
+const START: Arg = Arg::option(c"START", c"start-ms", Instant);
+const END: Arg = Arg::option(c"END", c"end-ms", Instant);
+const HOLD: Arg = Arg::option(c"HOLD", c"hold-ms", Integer);
+const RATE: Arg = Arg::option(c"RATE", c"rate", Block(&[PER_SECOND, BURST]));
+const USERRATE: Arg = Arg::option(c"USERRATE", c"user-rate", Block(&[PER_SECOND, BURST]));
+const NAME: Arg = Arg::option(c"NAME", c"name", Text);
+const PLACE: &[Arg] = &[Arg::new(c"epoch", Integer), Arg::new(c"seq", Integer)];
+
+pub(crate) const CREATE: Page = Page {
+    name: c"SECKILL.CREATE",
+    summary: c"Creates a sale.",
+    complexity: c"O(1)",
+    arity: -4,
+    access: Access::Creates,
+    args: &[
+        Arg {
+            optional: false,
+            ..Arg::option(c"STOCK", c"units", Integer)
+        },
+        Arg::option(c"SOLD", c"units-sold-before", Integer),
+        LIMIT,
+        START,
+        END,
+        HOLD,
+        RATE,
+        USERRATE,
+        NAME,
+        Arg::word(c"PAUSED", c"paused").optional(),
+    ],
+};
+
+pub(crate) const ALTER: Page = Page {
+    name: c"SECKILL.ALTER",
+    summary: c"Changes the options of a running sale.",
+    complexity: c"O(1)",
+    arity: -3,
+    access: Access::Updates,
+    args: &[LIMIT, START, END, HOLD, RATE, USERRATE, NAME],
+};
+
+pub(crate) const TRY: Page = Page {
+    name: c"SECKILL.TRY",
+    summary: c"Decides whether a buyer gets units; replies the verdict and its detail.",
+    complexity: c"O(1), plus the overdue holds that it releases",
+    arity: -3,
+    access: Access::Updates,
+    args: &[
+        UID,
+        Arg::option(c"QTY", c"units", Integer),
+        Arg::option(c"TOKEN", c"idempotency-key", Text),
+    ],
+};
+
+pub(crate) const MTRY: Page = Page {
+    name: c"SECKILL.MTRY",
+    summary: c"Decides for many buyers of one sale, in their order.",
+    complexity: c"O(N), N being the number of buyers",
+    arity: -3,
+    access: Access::Updates,
+    args: &[Arg {
+        multiple: true,
+        ..UID
+    }],
+};
+
+pub(crate) const CONFIRM: Page = Page {
+    name: c"SECKILL.CONFIRM",
+    summary: c"Turns held units into sold ones; with LATE also those of an expired hold, if they are there.",
+    complexity: c"O(log N), N being the number of reservations",
+    arity: -3,
+    access: Access::Updates,
+    args: &[RID, Arg::word(c"LATE", c"late").optional()],
+};
+
+pub(crate) const CANCEL: Page = Page {
+    name: c"SECKILL.CANCEL",
+    summary: c"Gives held units back.",
+    complexity: c"O(log N), N being the number of reservations",
+    arity: 3,
+    access: Access::Updates,
+    args: &[RID],
+};
+
+pub(crate) const GET: Page = Page {
+    name: c"SECKILL.GET",
+    summary: c"Shows a reservation.",
+    complexity: c"O(log N), N being the number of reservations",
+    arity: 3,
+    access: Access::Reads,
+    args: &[RID],
+};
+
+pub(crate) const USER: Page = Page {
+    name: c"SECKILL.USER",
+    summary: c"Shows the reservations of a buyer, the latest first.",
+    complexity: c"O(N), N being the number of his reservations, at most 1000",
+    arity: 3,
+    access: Access::Reads,
+    args: &[UID],
+};
+
+pub(crate) const INFO: Page = Page {
+    name: c"SECKILL.INFO",
+    summary: c"Shows a sale: state, units, options, cursors, and this node's counters.",
+    complexity: c"O(1)",
+    arity: 2,
+    access: Access::Reads,
+    args: &[],
+};
+
+pub(crate) const EVENTS: Page = Page {
+    name: c"SECKILL.EVENTS",
+    summary:
+        c"Reads the log of a sale, packed for the worker or as text; releases overdue holds first.",
+    complexity: c"O(log N + M), N being the events that are kept and M those that are replied",
+    arity: -2,
+    access: Access::Updates,
+    args: &[
+        Arg::option(c"AFTER", c"after", Block(PLACE)),
+        Arg::option(c"COUNT", c"count", Integer),
+        Arg::option(
+            c"FORMAT",
+            c"format",
+            Choice(&[Arg::word(c"packed", c"packed"), Arg::word(c"text", c"text")]),
+        ),
+    ],
+};
+
+pub(crate) const ACK: Page = Page {
+    name: c"SECKILL.ACK",
+    summary: c"Moves one of the worker's cursors; what is STORED leaves the log.",
+    complexity: c"O(N), N being the events that leave the log",
+    arity: 5,
+    access: Access::Updates,
+    args: &[
+        Arg::new(
+            c"cursor",
+            Choice(&[
+                Arg::word(c"RELAYED", c"relayed"),
+                Arg::word(c"STORED", c"stored"),
+            ]),
+        ),
+        Arg::new(c"epoch", Integer),
+        Arg::new(c"seq", Integer),
+    ],
+};
+
+pub(crate) const PAUSE: Page = Page {
+    name: c"SECKILL.PAUSE",
+    summary: c"Stops a sale: every TRY is answered PAUSED.",
+    complexity: c"O(1)",
+    arity: 2,
+    access: Access::Updates,
+    args: &[],
+};
+
+pub(crate) const RESUME: Page = Page {
+    name: c"SECKILL.RESUME",
+    summary: c"Lets a paused sale go on.",
+    complexity: c"O(1)",
+    arity: 2,
+    access: Access::Updates,
+    args: &[],
+};
+
+pub(crate) const CLOSE: Page = Page {
+    name: c"SECKILL.CLOSE",
+    summary: c"Ends a sale for good; live holds run out.",
+    complexity: c"O(1)",
+    arity: 2,
+    access: Access::Updates,
+    args: &[],
+};
+
+pub(crate) const RESTOCK: Page = Page {
+    name: c"SECKILL.RESTOCK",
+    summary: c"Adds units, or takes unsold ones away.",
+    complexity: c"O(1)",
+    arity: 3,
+    access: Access::Updates,
+    args: &[Arg::new(c"delta", Integer)],
+};
+
+pub(crate) const AUDIT: Page = Page {
+    name: c"SECKILL.AUDIT",
+    summary: c"Counts a sale again from its reservations.",
+    complexity: c"O(N), N being the number of reservations",
+    arity: 2,
+    access: Access::Reads,
+    args: &[],
+};
+
+pub(crate) const APPLY: Page = Page {
+    name: c"SECKILL.APPLY",
+    summary: c"Carries effects to replicas and the AOF; refused from a client.",
+    complexity: c"O(N), N being the number of effects",
+    arity: 3,
+    access: Access::Updates,
+    args: &[Arg::new(c"effects", Text)],
+};
