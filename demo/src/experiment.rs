@@ -57,6 +57,7 @@ pub(crate) struct Experiment<'a> {
 impl Experiment<'_> {
     /// Sells through the proxy at `proxy_url` until buyers and books are at rest.
     pub(crate) async fn sell(&self, proxy_url: &str) -> Result<Sold> {
+        self.wait_for_the_road().await?;
         let plan = Plan {
             url: proxy_url.to_owned(),
             sid: SID.to_string(),
@@ -84,6 +85,26 @@ impl Experiment<'_> {
             written_after: written.after,
             accounts,
         })
+    }
+
+    /// Waits until MySQL knows that the sale is open: from then on every part has found the others,
+    /// and what is measured is a sale and not a start.
+    async fn wait_for_the_road(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            match self.ledger.lag().await {
+                Ok(lag) if lag.head == lag.stored => break,
+                Ok(lag) if began.elapsed() > STUCK_AFTER => {
+                    bail!("the opening of the sale does not reach MySQL: {lag}");
+                }
+                Err(error) if began.elapsed() > STUCK_AFTER => return Err(error),
+                _ => sleep(LOOK_EVERY).await,
+            }
+        }
+        self.say
+            .ready("road", "the sale's opening is in MySQL", began.into_std());
+        self.say.line("");
+        Ok(())
     }
 
     /// Kills the parts that were asked for, spread over the units that are sold.

@@ -48,7 +48,6 @@ async fn sale(options: &RunOptions, with_kafka: bool, folder: &Path, say: &Say) 
     let ledger = Ledger::new(SID, &addresses.redis_url, &addresses.mysql_url)?;
     let supervisor = Arc::new(Supervisor::watch(stage.parts, say));
 
-    say.line("");
     let experiment = Experiment {
         options,
         ledger: &ledger,
