@@ -75,6 +75,13 @@ functions! {
     value = RedisModule_ModuleTypeGetValue: unsafe extern "C" fn(RawKey) -> *mut c_void;
     set_value = RedisModule_ModuleTypeSetValue:
         unsafe extern "C" fn(RawKey, *mut raw::RedisModuleType, *mut c_void) -> c_int;
+    notify = RedisModule_NotifyKeyspaceEvent:
+        unsafe extern "C" fn(RawContext, c_int, *const c_char, RawString) -> c_int;
+    create_string = RedisModule_CreateString:
+        unsafe extern "C" fn(RawContext, *const c_char, usize) -> RawString;
+    free_string = RedisModule_FreeString: unsafe extern "C" fn(RawContext, RawString);
+    publish = RedisModule_PublishMessage:
+        unsafe extern "C" fn(RawContext, RawString, RawString) -> c_int;
     signal_modified = RedisModule_SignalModifiedKey:
         unsafe extern "C" fn(RawContext, RawString) -> c_int;
     replicate = RedisModule_Replicate:
@@ -251,6 +258,43 @@ pub(crate) fn replicate_verbatim(context: RawContext) {
 pub(crate) fn signal_modified(context: RawContext, key: RawString) {
     // SAFETY: invariant 1.
     unsafe { (functions().signal_modified)(context, key) };
+}
+
+/// Tells who listens to keyspace events that something happened to a key.
+pub(crate) fn notify(context: RawContext, event: &CStr, key: RawString) {
+    let class = c_int::try_from(raw::REDISMODULE_NOTIFY_MODULE).unwrap_or(0);
+    // SAFETY: invariant 1; the text ends in NUL.
+    unsafe { (functions().notify)(context, class, event.as_ptr(), key) };
+}
+
+/// Publishes a message on a channel.
+pub(crate) fn publish(context: RawContext, channel: &[u8], message: &[u8]) {
+    let channel = OwnedString::new(context, channel);
+    let message = OwnedString::new(context, message);
+    // SAFETY: invariant 1; both strings live until the end of this function.
+    unsafe { (functions().publish)(context, channel.string, message.string) };
+}
+
+/// A string of ours, freed when it goes.
+struct OwnedString {
+    context: RawContext,
+    string: RawString,
+}
+
+impl OwnedString {
+    fn new(context: RawContext, bytes: &[u8]) -> Self {
+        let (start, length) = (bytes.as_ptr().cast(), bytes.len());
+        // SAFETY: invariant 1; Redis copies the bytes.
+        let string = unsafe { (functions().create_string)(context, start, length) };
+        Self { context, string }
+    }
+}
+
+impl Drop for OwnedString {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `new` with the same context and is freed once.
+        unsafe { (functions().free_string)(self.context, self.string) };
+    }
 }
 
 /// Writes a warning to the server's log.

@@ -15,7 +15,8 @@
 //! | `api` | Redis's module functions, looked up once, behind safe calls |
 //!
 //! A writing command goes the same way every time: release what is overdue, decide, apply,
-//! replicate the effects as one `SECKILL.APPLY`, signal the key as modified, reply. Where nothing
+//! replicate the effects as one `SECKILL.APPLY`, signal the key as modified, announce what is new,
+//! reply. Where nothing
 //! changed, nothing is replicated or signalled.
 
 #![expect(

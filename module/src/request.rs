@@ -5,7 +5,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result, c_text, no_sale, wrong_type};
 use seckill_protocol::ReservationId;
 use seckill_sale::decide::Decision;
-use seckill_sale::{Change, Payload, Sale, Soft};
+use seckill_sale::{Change, News, Payload, Sale, Soft};
 use std::ffi::{CStr, c_int};
 use std::io::{Cursor, Write as _};
 
@@ -70,8 +70,9 @@ impl Request<'_> {
         let mut key = Key::open_to_write(self.context, self.key);
         let Entry { sale, soft } = sale_of(&mut key)?;
         let now_ms = api::now_ms();
+        let available_before = sale.available();
         let performed = sale.perform(now_ms, |sale| decide(sale, soft, now_ms));
-        self.propagate(performed.change)?;
+        self.propagate(sale, performed.change, available_before)?;
         reply(sale, performed.outcome?);
         Ok(())
     }
@@ -86,9 +87,10 @@ impl Request<'_> {
         let mut key = Key::open_to_write(self.context, self.key);
         let Entry { sale, soft } = sale_of(&mut key)?;
         let now_ms = api::now_ms();
+        let available_before = sale.available();
         let performed =
             sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item));
-        self.propagate(performed.change)?;
+        self.propagate(sale, performed.change, available_before)?;
         reply(performed.outcome?);
         Ok(())
     }
@@ -102,7 +104,9 @@ impl Request<'_> {
             Held::SomethingElse => return Err(wrong_type()),
         }
         key.set(Entry::from_change(&change, api::seed())?);
-        self.propagate(change)
+        let Entry { sale, .. } = sale_of(&mut key)?;
+        let available = sale.available();
+        self.propagate(sale, change, available)
     }
 
     /// Carries out what another node, or this one before it was restarted, decided.
@@ -130,16 +134,31 @@ impl Request<'_> {
         api::log_warning(self.context, &c_text(text));
     }
 
-    fn propagate(&self, change: Change) -> Result<()> {
+    /// To replicas and the AOF first: whoever hears of the news may act on it at once.
+    fn propagate(&self, sale: &Sale, change: Change, available_before: u64) -> Result<()> {
         if change.is_empty() {
             return Ok(());
         }
+        let news: Vec<News> = sale.news(&change, available_before).collect();
         let payload = Payload::Change(change).encode()?;
         api::replicate_apply(self.context, self.key, &payload);
         api::signal_modified(self.context, self.key);
+        for news in news {
+            self.announce(news);
+        }
         Ok(())
     }
+
+    /// As a keyspace event `seckill.<word>`, and as `<word>` on the channel `seckill:<sid>`.
+    fn announce(&self, news: News) {
+        let word = news.word();
+        api::notify(self.context, &c_text(&format!("seckill.{word}")), self.key);
+        let channel = [CHANNEL_PREFIX, api::bytes(self.key)].concat();
+        api::publish(self.context, &channel, word.as_bytes());
+    }
 }
+
+const CHANNEL_PREFIX: &[u8] = b"seckill:";
 
 fn sale_of(key: &mut Key) -> Result<&mut Entry> {
     match key.held() {

@@ -19,6 +19,7 @@
 //! | `effect` | what can change, and its encoding |
 //! | `decide` | the order of tests of a TRY, and the rules of every other command |
 //! | `apply`, `error` | how each effect changes the sale, and why one may not fit |
+//! | `news` | what a change means to whoever keeps a sale's state in a cache |
 //! | `soft` | the node's own: counters and rates (GCRA), in no copy of the sale |
 //! | `snapshot` | the whole sale as blocks of bytes, and back |
 //! | `audit` | counts everything again |
@@ -33,6 +34,7 @@ pub mod decide;
 mod effect;
 mod error;
 mod log;
+mod news;
 mod options;
 mod reservation;
 mod sale;
@@ -44,6 +46,7 @@ pub use decide::{Performed, Refusal, Try};
 pub use effect::{Change, DecodeError, Effect, PAYLOAD_VERSION, Payload};
 pub use error::ApplyError;
 pub use log::Log;
+pub use news::News;
 pub use options::{
     DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, TOKEN_BYTES_MAX,
     UNITS_MAX,

@@ -278,6 +278,44 @@ fn a_buyers_reservations_are_shown_whatever_became_of_them() {
 }
 
 #[test]
+fn each_change_of_state_is_announced_once_and_nothing_else_is() {
+    let server = Server::start("module-news");
+    let mut client = server.client();
+    client.text("CONFIG SET notify-keyspace-events Kd");
+    let mut listener = server.client().0;
+    let mut heard = listener.as_pubsub();
+    heard.subscribe("seckill:s").unwrap();
+    heard.psubscribe("__keyspace@0__:s").unwrap();
+    client.text("SECKILL.CREATE s STOCK 1");
+    let rid = accepted(client.try_("s u1"));
+    client.try_("s u2");
+    client.text(&format!("SECKILL.CANCEL s {rid}"));
+    for line in [
+        "PAUSE s",
+        "PAUSE s",
+        "RESUME s",
+        "RESTOCK s 1",
+        "ALTER s LIMIT 2",
+    ] {
+        client.text(&format!("SECKILL.{line}"));
+    }
+    client.text("SECKILL.CLOSE s");
+    let (mut words, mut events) = (Vec::new(), Vec::new());
+    while words.len() + events.len() < 16 {
+        let message = heard.get_message().unwrap();
+        let text: String = message.get_payload().unwrap();
+        if message.from_pattern() {
+            events.push(text.strip_prefix("seckill.").unwrap().to_owned());
+        } else {
+            words.push(text);
+        }
+    }
+    let expected = "opened soldout reopened paused resumed restocked altered closed";
+    assert_eq!(words.join(" "), expected);
+    assert_eq!(events.join(" "), expected);
+}
+
+#[test]
 fn every_command_has_its_page_in_the_servers_manual() {
     let server = Server::start("module-docs");
     let mut client = server.client();
