@@ -12,7 +12,7 @@
 //! 3. *Ours.* A value whose type is `flashsale` was made by `Box::into_raw` of an `Entry`.
 
 use crate::describe::describe;
-use crate::entry::Entry;
+use crate::entry::{Entry, promoted};
 use crate::manual::Page;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_uchar, c_void};
@@ -75,6 +75,9 @@ functions! {
     value = RedisModule_ModuleTypeGetValue: unsafe extern "C" fn(RawKey) -> *mut c_void;
     set_value = RedisModule_ModuleTypeSetValue:
         unsafe extern "C" fn(RawKey, *mut raw::RedisModuleType, *mut c_void) -> c_int;
+    subscribe = RedisModule_SubscribeToServerEvent: unsafe extern "C" fn(
+        RawContext, raw::RedisModuleEvent, raw::RedisModuleEventCallback,
+    ) -> c_int;
     notify = RedisModule_NotifyKeyspaceEvent:
         unsafe extern "C" fn(RawContext, c_int, *const c_char, RawString) -> c_int;
     create_string = RedisModule_CreateString:
@@ -170,6 +173,34 @@ pub(crate) fn now_ms() -> u64 {
     // SAFETY: takes nothing, returns a number.
     let now_ms = unsafe { (functions().milliseconds)() };
     u64::try_from(now_ms).unwrap_or(0)
+}
+
+// === Server events ===
+
+/// Has `promoted` called whenever this node becomes primary in place of another.
+pub(crate) fn on_promotion(context: RawContext) -> Result<(), &'static str> {
+    let event = raw::RedisModuleEvent {
+        id: raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
+        dataver: 1,
+    };
+    // SAFETY: invariant 1; the callback is a function of this module, which is never unloaded.
+    let status = unsafe { (functions().subscribe)(context, event, Some(role_changed)) };
+    if is_ok(status) {
+        Ok(())
+    } else {
+        Err("the server does not tell of its promotion")
+    }
+}
+
+unsafe extern "C" fn role_changed(
+    _: RawContext,
+    _: raw::RedisModuleEvent,
+    role: u64,
+    _: *mut c_void,
+) {
+    if role == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
+        promoted();
+    }
 }
 
 // === Commands ===

@@ -7,6 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Entry {
     pub(crate) sale: Sale,
     pub(crate) soft: Soft,
+    /// Which time of being a primary this value belongs to.
+    reign: u64,
+}
+
+/// How often this node has become primary in place of another. A sale that came to it before the
+/// last time may lack facts.
+static REIGN: AtomicU64 = AtomicU64::new(0);
+
+/// This node has become primary.
+pub(crate) fn promoted() {
+    REIGN.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The latest epoch that this process has seen. A sale that is deleted and created again within
@@ -40,7 +51,15 @@ impl Entry {
         Self {
             sale,
             soft: Soft::new(seed),
+            reign: REIGN.load(Ordering::Relaxed),
         }
+    }
+
+    /// Whether this node has become primary since the value came to it. Asked once: from then on
+    /// the value is this reign's.
+    pub(crate) fn is_inherited(&mut self) -> bool {
+        let reign = REIGN.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.reign, reign) != reign
     }
 
     /// Bytes that it takes, about.

@@ -50,7 +50,9 @@ const VERSION: i32 = 100;
 fn init(context: &Context, args: &[RedisString]) -> Status {
     let started = if args.is_empty() {
         let flashsale = *FLASHSALE.raw_type.borrow();
-        api::load(context.get_raw(), flashsale).and_then(|()| commands::register(context.get_raw()))
+        api::load(context.get_raw(), flashsale)
+            .and_then(|()| commands::register(context.get_raw()))
+            .and_then(|()| api::on_promotion(context.get_raw()))
     } else {
         Err("loadmodule libseckill.so takes no arguments")
     };

@@ -1,7 +1,7 @@
 //! One call of a command: its arguments, the clock, its sale, its replies.
 
 use crate::api::{self, Held, Key, RawContext, RawString};
-use crate::entry::Entry;
+use crate::entry::{Entry, next_epoch};
 use crate::error::{Error, Result, c_text, no_sale, wrong_type};
 use seckill_protocol::ReservationId;
 use seckill_sale::decide::Decision;
@@ -68,8 +68,8 @@ impl Request<'_> {
         reply: impl FnOnce(&Sale, T),
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
-        let Entry { sale, soft } = sale_of(&mut key)?;
         let now_ms = api::now_ms();
+        let Entry { sale, soft, .. } = self.own_sale(&mut key, now_ms)?;
         let available_before = sale.available();
         let performed = sale.perform(now_ms, |sale| decide(sale, soft, now_ms));
         self.propagate(sale, performed.change, available_before)?;
@@ -85,8 +85,8 @@ impl Request<'_> {
         reply: impl FnOnce(Vec<T>),
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
-        let Entry { sale, soft } = sale_of(&mut key)?;
         let now_ms = api::now_ms();
+        let Entry { sale, soft, .. } = self.own_sale(&mut key, now_ms)?;
         let available_before = sale.available();
         let performed =
             sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item));
@@ -132,6 +132,20 @@ impl Request<'_> {
     /// Says in the server's log what only an operator can mend.
     pub(crate) fn warn(&self, text: &str) {
         api::log_warning(self.context, &c_text(text));
+    }
+
+    /// The sale under the key; one that was inherited from another primary is fenced first.
+    fn own_sale<'k>(&self, key: &'k mut Key, now_ms: u64) -> Result<&'k mut Entry> {
+        let entry = sale_of(key)?;
+        if entry.is_inherited() {
+            let sale = &mut entry.sale;
+            let available = sale.available();
+            let epoch = next_epoch(now_ms);
+            let performed = sale.perform(now_ms, |sale| sale.decide_take_over(now_ms, epoch));
+            self.propagate(sale, performed.change, available)?;
+            performed.outcome?;
+        }
+        Ok(entry)
     }
 
     /// To replicas and the AOF first: whoever hears of the news may act on it at once.

@@ -38,6 +38,7 @@ impl Sale {
             options: options.clone(),
             paused: *paused,
             closed: false,
+            fenced: false,
             head: before,
             total: *total,
             available,
@@ -141,6 +142,12 @@ impl Sale {
             }
             Effect::Resumed => {
                 self.paused = false;
+                self.fenced = false;
+                Ok(())
+            }
+            Effect::TookOver { epoch, at_ms } => self.take_over(*epoch, *at_ms),
+            Effect::Unfenced => {
+                self.fenced = false;
                 Ok(())
             }
             Effect::Relayed(id) => {
@@ -237,6 +244,17 @@ impl Sale {
         self.total = total;
         self.available = available;
         self.record(at_ms, EntryFact::Restocked(delta));
+        Ok(())
+    }
+
+    fn take_over(&mut self, epoch: u64, at_ms: u64) -> Result<(), ApplyError> {
+        let previous = self.head;
+        if epoch <= previous.epoch {
+            return Err(ApplyError::BadEffect("tookover.epoch"));
+        }
+        self.fenced = true;
+        self.head = EventId::new(epoch, 0);
+        self.record(at_ms, EntryFact::Epoch { previous });
         Ok(())
     }
 

@@ -96,7 +96,8 @@ impl Sale {
         let mut change = Change::new(self.head);
         let outcome = self
             .release_overdue(now_ms, &mut change)
-            .and_then(|()| self.step(&mut change, decide));
+            .and_then(|()| self.step(&mut change, decide))
+            .and_then(|answer| self.lift_fence(&mut change).map(|()| answer));
         Performed { change, outcome }
     }
 
@@ -129,6 +130,16 @@ impl Sale {
             change.effects.push(effect);
         }
         Ok(answer)
+    }
+
+    /// MySQL has the first event of this epoch, which it takes only when it has exactly what this
+    /// copy had: nothing is missing here.
+    fn lift_fence(&mut self, change: &mut Change) -> Result<(), Refusal> {
+        let compared = self.stored.epoch == self.head.epoch && self.stored.seq > 0;
+        if self.fenced && compared {
+            self.step(change, |_| Ok(((), Some(Effect::Unfenced))))?;
+        }
+        Ok(())
     }
 
     fn release_overdue(&mut self, now_ms: u64, change: &mut Change) -> Result<(), Refusal> {
@@ -196,7 +207,7 @@ impl Sale {
         {
             return Some(Verdict::Duplicate(reservation.rid));
         }
-        if self.paused {
+        if self.paused || self.fenced {
             return Some(Verdict::Paused);
         }
         if now_ms < self.options.start_ms {
@@ -331,12 +342,26 @@ impl Sale {
         Ok(((), (!self.paused).then_some(Effect::Paused)))
     }
 
-    /// `RESUME`.
+    /// A node has become primary with this copy: a new epoch, so that no reservation is named
+    /// twice, and a fence, because the copy may lack the last facts.
+    ///
+    /// # Errors
+    /// None.
+    pub fn decide_take_over(&self, now_ms: u64, epoch: u64) -> Decision<()> {
+        let effect = Effect::TookOver {
+            epoch: epoch.max(self.head.epoch.saturating_add(1)),
+            at_ms: now_ms,
+        };
+        Ok(((), Some(effect)))
+    }
+
+    /// `RESUME`. It also lifts a fence: an operator has compared the sale himself.
     ///
     /// # Errors
     /// None.
     pub fn decide_resume(&self) -> Decision<()> {
-        Ok(((), self.paused.then_some(Effect::Resumed)))
+        let stopped = self.paused || self.fenced;
+        Ok(((), stopped.then_some(Effect::Resumed)))
     }
 
     /// `CLOSE`.

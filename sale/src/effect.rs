@@ -84,6 +84,15 @@ pub enum Effect {
     Stored(EventId),
     /// The operator sets other options.
     Altered(Options),
+    /// A node took over with a copy that may lack the last facts: a new epoch, behind a fence.
+    TookOver {
+        /// The new epoch, above the one before.
+        epoch: u64,
+        /// When, Unix ms.
+        at_ms: u64,
+    },
+    /// MySQL has what this copy has: the fence falls.
+    Unfenced,
 }
 
 /// The effects of one command, in order.

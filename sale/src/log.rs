@@ -26,6 +26,7 @@ pub(crate) enum EntryFact {
     Expired(Position),
     Restocked(i64),
     Closed,
+    Epoch { previous: EventId },
 }
 
 /// The kept events.

@@ -12,7 +12,7 @@ pub enum News {
     SoldOut,
     /// Units came back to a sale that had none.
     Reopened,
-    /// It was paused.
+    /// It was paused, or fenced.
     Paused,
     /// It goes on.
     Resumed,
@@ -45,8 +45,8 @@ impl News {
     const fn of_effect(effect: &Effect) -> Option<Self> {
         match effect {
             Effect::Opened { .. } => Some(Self::Opened),
-            Effect::Paused => Some(Self::Paused),
-            Effect::Resumed => Some(Self::Resumed),
+            Effect::Paused | Effect::TookOver { .. } => Some(Self::Paused),
+            Effect::Resumed | Effect::Unfenced => Some(Self::Resumed),
             Effect::Altered(_) => Some(Self::Altered),
             Effect::Restocked { .. } => Some(Self::Restocked),
             Effect::Closed { .. } => Some(Self::Closed),

@@ -10,6 +10,8 @@ pub struct Sale {
     pub(crate) options: Options,
     pub(crate) paused: bool,
     pub(crate) closed: bool,
+    /// A node took over, and MySQL has not yet been seen to have what this copy has.
+    pub(crate) fenced: bool,
     /// The last event.
     pub(crate) head: EventId,
     pub(crate) total: u64,
@@ -44,6 +46,8 @@ pub enum Phase {
     SoldOut,
     /// Stopped by an operator.
     Paused,
+    /// Stopped by itself after a node took over, until MySQL is seen to have what it has.
+    Fenced,
     /// After its end.
     Ended,
     /// Closed for good.
@@ -61,6 +65,7 @@ impl Phase {
             Self::Open => "open",
             Self::SoldOut => "soldout",
             Self::Paused => "paused",
+            Self::Fenced => "fenced",
             Self::Ended => "ended",
             Self::Closed => "closed",
         }
@@ -135,6 +140,8 @@ impl Sale {
     pub fn phase(&self, now_ms: u64) -> Phase {
         if self.closed {
             Phase::Closed
+        } else if self.fenced {
+            Phase::Fenced
         } else if self.paused {
             Phase::Paused
         } else if now_ms < self.options.start_ms {
@@ -219,6 +226,7 @@ impl Sale {
             },
             EntryFact::Restocked(delta) => Fact::Restocked { delta },
             EntryFact::Closed => Fact::Closed,
+            EntryFact::Epoch { previous } => Fact::Epoch { previous },
         };
         Some(Event {
             seq: entry.id.seq,

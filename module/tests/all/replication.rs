@@ -1,6 +1,7 @@
 //! Effects are what a replica gets: its sale is the primary's, whatever the clocks say.
 
 use crate::common::{Client, Server, accepted};
+use seckill_protocol::Verdict;
 use seckill_testbed::{Part, Redis, User};
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ fn a_replica_has_the_same_sale_after_any_traffic() {
                     1 + random(3),
                     random(50)
                 );
-                if let seckill_protocol::Verdict::Accepted(rid) = primary.try_(&line) {
+                if let Verdict::Accepted(rid) = primary.try_(&line) {
                     rids.push(rid);
                 }
             }
@@ -168,4 +169,47 @@ fn a_replica_that_was_away_catches_up() {
         }
         await_equal(&mut primary, &mut copy, "s");
     }
+}
+
+#[test]
+fn a_promoted_replica_is_fenced_until_mysql_has_the_new_epoch() {
+    let (mut server, replica) = with_replica("module-promotion");
+    let mut primary = server.client();
+    primary.text("SECKILL.CREATE s STOCK 5");
+    let rid = accepted(primary.try_("s u1 TOKEN t"));
+    let old: u64 = primary.info("s", "epoch").parse().unwrap();
+    let mut copy = Client(replica.connect(User::Anything).unwrap());
+    await_equal(&mut primary, &mut copy, "s");
+    server.redis.kill().unwrap();
+    copy.text("REPLICAOF NO ONE");
+
+    assert_eq!(copy.try_("s u2"), Verdict::Paused);
+    assert_eq!(copy.info("s", "state"), "fenced");
+    assert_eq!(
+        copy.try_("s u1 TOKEN t"),
+        Verdict::Duplicate(rid.parse().unwrap()),
+        "who asks again is still answered"
+    );
+    let new: u64 = copy.info("s", "epoch").parse().unwrap();
+    assert!(new > old);
+    let lines: Vec<String> = redis::from_redis_value(
+        copy.run(&format!("SECKILL.EVENTS s AFTER {old} 2 FORMAT text"))
+            .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].ends_with(&format!("epoch previous={old}-2")),
+        "{lines:?}"
+    );
+
+    copy.text(&format!("SECKILL.ACK s STORED {old} 2"));
+    assert_eq!(
+        copy.try_("s u2"),
+        Verdict::Paused,
+        "MySQL has not compared yet"
+    );
+    copy.text(&format!("SECKILL.ACK s STORED {new} 1"));
+    assert!(accepted(copy.try_("s u2")).starts_with(&format!("{new}-")));
+    assert!(copy.audit("s").starts_with("OK total=5 available=3 held=2"));
 }

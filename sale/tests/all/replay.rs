@@ -27,6 +27,7 @@ enum Call {
         limit: u32,
         hold_ms: u64,
     },
+    TakeOver,
     Pause,
     Resume,
     Close,
@@ -47,6 +48,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (0..40_usize).prop_map(|which| Call::Cancel { which }),
         2 => (-6..8_i64).prop_map(|delta| Call::Restock { delta }),
         1 => (0..4_u32, 1..2_000_u64).prop_map(|(limit, hold_ms)| Call::Alter { limit, hold_ms }),
+        1 => Just(Call::TakeOver),
         1 => Just(Call::Pause),
         2 => Just(Call::Resume),
         1 => Just(Call::Close),
@@ -223,6 +225,9 @@ fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                 })
                 .unwrap();
             }
+            Call::TakeOver => node
+                .perform(now_ms, |s, _| s.decide_take_over(now_ms, now_ms))
+                .unwrap(),
             Call::Pause => node.perform(now_ms, |s, _| s.decide_pause()).unwrap(),
             Call::Resume => node.perform(now_ms, |s, _| s.decide_resume()).unwrap(),
             Call::Close => node.perform(now_ms, |s, _| s.decide_close(now_ms)).unwrap(),
@@ -233,7 +238,7 @@ fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                     Cursor::Relayed
                 };
                 let _ = node.perform(now_ms, |s, _| {
-                    s.decide_ack(cursor, EventId::new(EPOCH, seq))
+                    s.decide_ack(cursor, EventId::new(s.head().epoch, seq))
                 });
             }
         }

@@ -1,7 +1,7 @@
 //! Kills, and what MySQL or the module say no to.
 
 use crate::shop::{Shop, await_true};
-use seckill_testbed::{Part, User};
+use seckill_testbed::{Part, Redis, Settings, User};
 use std::time::Duration;
 
 /// Buys all the while; kills and restarts the worker each hundred orders.
@@ -259,4 +259,73 @@ fn a_sale_without_a_stock_row_stands_still_until_it_has_one() {
     shop.stock(7, 5, 0);
     shop.await_stored(7);
     shop.assert_books_close(7);
+}
+
+/// A sale of which MySQL has three orders, and a replica that has its own copy.
+fn replicated_sale(name: &str) -> (Shop, Redis) {
+    let shop = Shop::open(name);
+    shop.sale(1001, 10, &[]);
+    let replica = Redis::start_replica(&shop.place, &shop.redis).unwrap();
+    let worker = shop.run();
+    shop.buy(1001, 1, 3);
+    shop.await_stored(1001);
+    drop(worker);
+    let digest = |redis: &Redis| -> Vec<String> {
+        let mut connection = redis.connect(User::Anything).unwrap();
+        let mut command = redis::cmd("DEBUG");
+        command.arg("DIGEST-VALUE").arg("1001");
+        command.query(&mut connection).unwrap()
+    };
+    await_true("the replica has it", || {
+        digest(&replica) == digest(&shop.redis)
+    });
+    (shop, replica)
+}
+
+/// Puts the replica in the place of the primary, which is gone.
+fn fail_over(shop: &mut Shop, replica: Redis) {
+    shop.redis.kill().unwrap();
+    shop.redis = replica;
+    let _: () = shop.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    shop.settings = Settings::worker(&shop.redis, &shop.db).unwrap();
+    let verdict: (String, i64) = shop.ask(&["SECKILL.TRY", "1001", "u9"]).unwrap();
+    assert_eq!(verdict, ("PAUSED".to_owned(), 0), "nobody has compared yet");
+}
+
+#[test]
+fn a_promoted_replica_sells_on_once_mysql_has_what_it_has() {
+    let (mut shop, replica) = replicated_sale("promoted");
+    fail_over(&mut shop, replica);
+    let _worker = shop.run();
+    await_true("the fence falls", || shop.info(1001)["state"] == "open");
+    shop.buy(1001, 4, 3);
+    shop.await_stored(1001);
+    shop.assert_books_close(1001);
+    assert_eq!(shop.books(1001).live, 6);
+}
+
+#[test]
+fn a_promoted_replica_that_lacks_an_order_sells_nothing() {
+    let (mut shop, mut replica) = replicated_sale("lagging");
+    replica.kill().unwrap();
+    let worker = shop.run();
+    shop.buy(1001, 4, 1);
+    shop.await_stored(1001);
+    drop(worker);
+    shop.redis.kill().unwrap();
+    replica.restart().unwrap();
+    fail_over(&mut shop, replica);
+    let worker = shop.run();
+    await_true("the alarm", || {
+        shop.log_of(&worker)
+            .contains("ALARM: sale 1001 stands still: a node took over")
+    });
+    assert_eq!(shop.info(1001)["state"], "fenced");
+    let verdict: (String, i64) = shop.ask(&["SECKILL.TRY", "1001", "u9"]).unwrap();
+    assert_eq!(verdict.0, "PAUSED");
+    assert_eq!(
+        shop.books(1001).live,
+        4,
+        "the order that only MySQL has stays"
+    );
 }
