@@ -56,7 +56,9 @@ impl Uid {
             return Err(UidError::TooLong);
         }
         let text = std::str::from_utf8(bytes).map_err(|_| UidError::NotUtf8)?;
-        if text.chars().any(char::is_control) {
+        // Nearly every id is plain ASCII, which needs no decoding; every try passes here.
+        let plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if !plain && text.chars().any(char::is_control) {
             return Err(UidError::Control);
         }
         Ok(text)
@@ -105,6 +107,8 @@ mod tests {
         assert_eq!(Uid::new(b"a\xff"), Err(UidError::NotUtf8));
         assert_eq!(Uid::new(b"a\r\nb"), Err(UidError::Control));
         assert_eq!(Uid::new(b"a\0"), Err(UidError::Control));
+        assert_eq!(Uid::new(b"a\x7f"), Err(UidError::Control));
+        assert_eq!(Uid::new("a\u{85}".as_bytes()), Err(UidError::Control));
     }
 
     #[test]

@@ -128,6 +128,11 @@ fn a_redis_that_became_a_replica_is_not_asked_to_decide() {
         assert_unavailable_in_time(&stand);
     }
     stand.redis::<()>(&["REPLICAOF", "NO", "ONE"]);
+    // Whoever takes over as primary sells nothing until his copy has been compared with MySQL.
+    eventually("Redis is asked again", || {
+        stand.buy("1001", "fenced").problem() == (503, "paused".to_owned())
+    });
+    stand.redis::<()>(&["SECKILL.RESUME", "1001"]);
     buys_again(&stand, "after");
 }
 
