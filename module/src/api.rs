@@ -14,8 +14,9 @@
 use crate::describe::describe;
 use crate::entry::{Entry, promoted};
 use crate::manual::Page;
+use crate::totals;
 use redis_module::raw;
-use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_uchar, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_uchar, c_ulonglong, c_void};
 use std::sync::OnceLock;
 
 pub(crate) type RawContext = *mut raw::RedisModuleCtx;
@@ -77,6 +78,13 @@ functions! {
         unsafe extern "C" fn(RawKey, *mut raw::RedisModuleType, *mut c_void) -> c_int;
     subscribe = RedisModule_SubscribeToServerEvent: unsafe extern "C" fn(
         RawContext, raw::RedisModuleEvent, raw::RedisModuleEventCallback,
+    ) -> c_int;
+    register_info = RedisModule_RegisterInfoFunc:
+        unsafe extern "C" fn(RawContext, raw::RedisModuleInfoFunc) -> c_int;
+    info_section = RedisModule_InfoAddSection:
+        unsafe extern "C" fn(*mut raw::RedisModuleInfoCtx, *const c_char) -> c_int;
+    info_number = RedisModule_InfoAddFieldULongLong: unsafe extern "C" fn(
+        *mut raw::RedisModuleInfoCtx, *const c_char, c_ulonglong,
     ) -> c_int;
     notify = RedisModule_NotifyKeyspaceEvent:
         unsafe extern "C" fn(RawContext, c_int, *const c_char, RawString) -> c_int;
@@ -200,6 +208,29 @@ unsafe extern "C" fn role_changed(
 ) {
     if role == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
         promoted();
+    }
+}
+
+/// Adds the section `seckill` to `INFO`.
+pub(crate) fn add_info_section(context: RawContext) -> Result<(), &'static str> {
+    // SAFETY: invariant 1; the callback is a function of this module, which is never unloaded.
+    let status = unsafe { (functions().register_info)(context, Some(info)) };
+    if is_ok(status) {
+        Ok(())
+    } else {
+        Err("the server does not take a section of INFO")
+    }
+}
+
+unsafe extern "C" fn info(info: *mut raw::RedisModuleInfoCtx, _for_crash_report: c_int) {
+    // SAFETY: invariant 1, of the info context; an empty name is the module's own section.
+    let wanted = is_ok(unsafe { (functions().info_section)(info, c"".as_ptr()) });
+    if !wanted {
+        return;
+    }
+    for (name, number) in totals::fields() {
+        // SAFETY: as above; Redis copies the name.
+        unsafe { (functions().info_number)(info, name.as_ptr(), number) };
     }
 }
 

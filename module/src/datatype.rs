@@ -94,6 +94,7 @@ fn load(io: RawIo, encoding_version: c_int) -> Result<Entry, String> {
             .map_err(|error| error.to_string())?;
     }
     entry.sale.audit().map_err(|error| error.to_string())?;
+    entry.changed();
     Ok(entry)
 }
 

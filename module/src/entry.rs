@@ -1,5 +1,6 @@
 //! What is kept under a key: the sale, and this node's counters and rates.
 
+use crate::totals::Share;
 use seckill_protocol::EventId;
 use seckill_sale::{ApplyError, Change, Part, Sale, Soft};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,7 @@ pub(crate) struct Entry {
     pub(crate) soft: Soft,
     /// Which time of being a primary this value belongs to.
     reign: u64,
+    share: Share,
 }
 
 /// How often this node has become primary in place of another. A sale that came to it before the
@@ -48,11 +50,14 @@ impl Entry {
     fn new(sale: Sale, seed: u64) -> Self {
         let EventId { epoch, .. } = sale.head();
         LATEST_EPOCH.fetch_max(epoch, Ordering::Relaxed);
-        Self {
+        let mut entry = Self {
             sale,
             soft: Soft::new(seed),
             reign: REIGN.load(Ordering::Relaxed),
-        }
+            share: Share::new(),
+        };
+        entry.changed();
+        entry
     }
 
     /// Whether this node has become primary since the value came to it. Asked once: from then on
@@ -62,7 +67,13 @@ impl Entry {
         std::mem::replace(&mut self.reign, reign) != reign
     }
 
-    /// Bytes that it takes, about.
+    /// The sale has changed: this node's totals follow.
+    pub(crate) fn changed(&mut self) {
+        let bytes = self.memory_bytes();
+        self.share.set(self.sale.log().len() as u64, bytes as u64);
+    }
+
+    /// Bytes that it takes, about. O(1).
     pub(crate) fn memory_bytes(&self) -> usize {
         self.sale.memory_bytes() + size_of::<Soft>() + self.soft.heap_bytes()
     }

@@ -11,6 +11,7 @@
 //! | `error` | what a client is told when a command is refused |
 //! | `request` | one call of a command: its arguments, the clock, its replies, its sale |
 //! | `entry` | what is kept under a key: the sale, and this node's counters and rates |
+//! | `totals` | the section `seckill` of `INFO` |
 //! | `datatype` | saving, loading, rewriting, digesting and freeing it |
 //! | `api` | Redis's module functions, looked up once, behind safe calls |
 //!
@@ -33,6 +34,7 @@ mod entry;
 mod error;
 mod manual;
 mod request;
+mod totals;
 
 use redis_module::{Context, RedisString, Status, redis_module};
 // Redis's, so that what a sale takes is counted and limited by the server. A test harness of this
@@ -53,6 +55,7 @@ fn init(context: &Context, args: &[RedisString]) -> Status {
         api::load(context.get_raw(), flashsale)
             .and_then(|()| commands::register(context.get_raw()))
             .and_then(|()| api::on_promotion(context.get_raw()))
+            .and_then(|()| api::add_info_section(context.get_raw()))
     } else {
         Err("loadmodule libseckill.so takes no arguments")
     };

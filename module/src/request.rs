@@ -69,11 +69,12 @@ impl Request<'_> {
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
-        let Entry { sale, soft, .. } = self.own_sale(&mut key, now_ms)?;
+        let entry = self.own_sale(&mut key, now_ms)?;
+        let Entry { sale, soft, .. } = entry;
         let available_before = sale.available();
         let performed = sale.perform(now_ms, |sale| decide(sale, soft, now_ms));
-        self.propagate(sale, performed.change, available_before)?;
-        reply(sale, performed.outcome?);
+        self.propagate(entry, performed.change, available_before)?;
+        reply(&entry.sale, performed.outcome?);
         Ok(())
     }
 
@@ -86,11 +87,12 @@ impl Request<'_> {
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
-        let Entry { sale, soft, .. } = self.own_sale(&mut key, now_ms)?;
+        let entry = self.own_sale(&mut key, now_ms)?;
+        let Entry { sale, soft, .. } = entry;
         let available_before = sale.available();
         let performed =
             sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item));
-        self.propagate(sale, performed.change, available_before)?;
+        self.propagate(entry, performed.change, available_before)?;
         reply(performed.outcome?);
         Ok(())
     }
@@ -104,9 +106,9 @@ impl Request<'_> {
             Held::SomethingElse => return Err(wrong_type()),
         }
         key.set(Entry::from_change(&change, api::seed())?);
-        let Entry { sale, .. } = sale_of(&mut key)?;
-        let available = sale.available();
-        self.propagate(sale, change, available)
+        let entry = sale_of(&mut key)?;
+        let available = entry.sale.available();
+        self.propagate(entry, change, available)
     }
 
     /// Carries out what another node, or this one before it was restarted, decided.
@@ -123,6 +125,9 @@ impl Request<'_> {
             }
             (Held::SomethingElse, _) => return Err(wrong_type()),
         }
+        if let Held::Sale(entry) = key.held() {
+            entry.changed();
+        }
         // Into this node's own AOF, and on to replicas behind it.
         api::replicate_verbatim(self.context);
         api::signal_modified(self.context, self.key);
@@ -138,22 +143,24 @@ impl Request<'_> {
     fn own_sale<'k>(&self, key: &'k mut Key, now_ms: u64) -> Result<&'k mut Entry> {
         let entry = sale_of(key)?;
         if entry.is_inherited() {
-            let sale = &mut entry.sale;
-            let available = sale.available();
+            let available = entry.sale.available();
             let epoch = next_epoch(now_ms);
-            let performed = sale.perform(now_ms, |sale| sale.decide_take_over(now_ms, epoch));
-            self.propagate(sale, performed.change, available)?;
+            let performed = entry
+                .sale
+                .perform(now_ms, |sale| sale.decide_take_over(now_ms, epoch));
+            self.propagate(entry, performed.change, available)?;
             performed.outcome?;
         }
         Ok(entry)
     }
 
     /// To replicas and the AOF first: whoever hears of the news may act on it at once.
-    fn propagate(&self, sale: &Sale, change: Change, available_before: u64) -> Result<()> {
+    fn propagate(&self, entry: &mut Entry, change: Change, available_before: u64) -> Result<()> {
         if change.is_empty() {
             return Ok(());
         }
-        let news: Vec<News> = sale.news(&change, available_before).collect();
+        entry.changed();
+        let news: Vec<News> = entry.sale.news(&change, available_before).collect();
         let payload = Payload::Change(change).encode()?;
         api::replicate_apply(self.context, self.key, &payload);
         api::signal_modified(self.context, self.key);

@@ -3,6 +3,7 @@
 use crate::args::{self, Args};
 use crate::error::{Error, Result, bad};
 use crate::request::Request;
+use crate::totals;
 use seckill_protocol::{Verdict, VerdictDetail};
 use seckill_sale::Try;
 use std::ffi::CStr;
@@ -47,6 +48,7 @@ pub(crate) fn mtry(request: &Request<'_>) -> Result<()> {
 }
 
 fn reply(request: &Request<'_>, verdict: &Verdict) {
+    totals::decided(verdict);
     request.reply_word(word(verdict));
     match verdict.detail() {
         VerdictDetail::Integer(number) => request.reply_integer(number),

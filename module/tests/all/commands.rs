@@ -1,6 +1,6 @@
 //! The commands as an operator and the other parts meet them: replies and errors.
 
-use crate::common::{Server, accepted};
+use crate::common::{Client, Server, accepted};
 use redis::Value;
 use seckill_protocol::{EventBatch, Fact, Verdict};
 
@@ -313,6 +313,45 @@ fn each_change_of_state_is_announced_once_and_nothing_else_is() {
     let expected = "opened soldout reopened paused resumed restocked altered closed";
     assert_eq!(words.join(" "), expected);
     assert_eq!(events.join(" "), expected);
+}
+
+#[test]
+fn info_tells_of_the_node_and_forgets_what_is_gone() {
+    let server = Server::start("module-info");
+    let mut client = server.client();
+    let field = |client: &mut Client, name: &str| -> i64 {
+        let text = client.text("INFO seckill");
+        let line = format!("seckill_{name}:");
+        let value = text.lines().find_map(|l| l.strip_prefix(&line));
+        value
+            .unwrap_or_else(|| panic!("{name}: {text}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    client.text("SECKILL.CREATE s STOCK 2");
+    client.text("SECKILL.CREATE t STOCK 1");
+    client.run("SECKILL.MTRY s u1 u1 u2 u3").unwrap();
+    for (name, value) in [
+        ("sales", 2),
+        ("events_pending", 4),
+        ("accepted", 2),
+        ("duplicate", 1),
+        ("soldout", 1),
+    ] {
+        assert_eq!(field(&mut client, name), value, "{name}");
+    }
+    assert!(field(&mut client, "memory_bytes") > 0);
+    let epoch = client.info("s", "epoch");
+    client.text(&format!("SECKILL.ACK s STORED {epoch} 3"));
+    assert_eq!(field(&mut client, "events_pending"), 1);
+    client.text("DEBUG RELOAD");
+    assert_eq!(field(&mut client, "sales"), 2);
+    assert_eq!(field(&mut client, "events_pending"), 1);
+    client.run("DEL s t").unwrap();
+    for name in ["sales", "events_pending", "memory_bytes"] {
+        assert_eq!(field(&mut client, name), 0, "{name}");
+    }
 }
 
 #[test]
