@@ -5,7 +5,7 @@ use crate::entry::{Entry, next_epoch};
 use crate::error::{Error, Result, c_text, no_sale, wrong_type};
 use seckill_protocol::ReservationId;
 use seckill_sale::decide::Decision;
-use seckill_sale::{Change, News, Payload, Sale, Soft};
+use seckill_sale::{Change, News, Payload, Performed, Sale, Soft};
 use std::ffi::{CStr, c_int};
 use std::io::{Cursor, Write as _};
 
@@ -67,15 +67,10 @@ impl Request<'_> {
         decide: impl FnOnce(&Sale, &mut Soft, u64) -> Decision<T>,
         reply: impl FnOnce(&Sale, T),
     ) -> Result<()> {
-        let mut key = Key::open_to_write(self.context, self.key);
-        let now_ms = api::now_ms();
-        let entry = self.own_sale(&mut key, now_ms)?;
-        let Entry { sale, soft, .. } = entry;
-        let available_before = sale.available();
-        let performed = sale.perform(now_ms, |sale| decide(sale, soft, now_ms));
-        self.propagate(entry, performed.change, available_before)?;
-        reply(&entry.sale, performed.outcome?);
-        Ok(())
+        self.carry_out(
+            |sale, soft, now_ms| sale.perform(now_ms, |sale| decide(sale, soft, now_ms)),
+            reply,
+        )
     }
 
     /// As [`write`](Self::write), for many decisions, whose effects travel as one.
@@ -83,17 +78,28 @@ impl Request<'_> {
         &self,
         items: &[I],
         mut decide: impl FnMut(&Sale, &mut Soft, u64, &I) -> Decision<T>,
-        reply: impl FnOnce(Vec<T>),
+        reply: impl FnOnce(&Sale, Vec<T>),
+    ) -> Result<()> {
+        self.carry_out(
+            |sale, soft, now_ms| {
+                sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item))
+            },
+            reply,
+        )
+    }
+
+    fn carry_out<T>(
+        &self,
+        perform: impl FnOnce(&mut Sale, &mut Soft, u64) -> Performed<T>,
+        reply: impl FnOnce(&Sale, T),
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
         let entry = self.own_sale(&mut key, now_ms)?;
-        let Entry { sale, soft, .. } = entry;
-        let available_before = sale.available();
-        let performed =
-            sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item));
+        let available_before = entry.sale.available();
+        let performed = perform(&mut entry.sale, &mut entry.soft, now_ms);
         self.propagate(entry, performed.change, available_before)?;
-        reply(performed.outcome?);
+        reply(&entry.sale, performed.outcome?);
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn mtry(request: &Request<'_>) -> Result<()> {
     request.write_each(
         &tries,
         |sale, soft, now_ms, asked| sale.decide_try(soft, now_ms, asked),
-        |verdicts| {
+        |_, verdicts| {
             request.reply_array(verdicts.len().saturating_mul(2));
             for verdict in &verdicts {
                 reply(request, verdict);
