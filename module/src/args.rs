@@ -1,8 +1,7 @@
 //! Reading arguments, with errors that name them and what was expected.
 
 use crate::error::{Error, Result, bad, quote};
-use seckill_protocol::{ReservationId, Uid};
-use seckill_sale::TOKEN_BYTES_MAX;
+use seckill_protocol::{ReservationId, TOKEN_BYTES_MAX, Uid};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 

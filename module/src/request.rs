@@ -96,10 +96,8 @@ impl Request<'_> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
         let entry = self.own_sale(&mut key, now_ms)?;
-        let available_before = entry.sale.available();
-        let performed = perform(&mut entry.sale, &mut entry.soft, now_ms);
-        self.propagate(entry, performed.change, available_before)?;
-        reply(&entry.sale, performed.outcome?);
+        let answer = self.perform(entry, |sale, soft| perform(sale, soft, now_ms))?;
+        reply(&entry.sale, answer);
         Ok(())
     }
 
@@ -149,15 +147,25 @@ impl Request<'_> {
     fn own_sale<'k>(&self, key: &'k mut Key, now_ms: u64) -> Result<&'k mut Entry> {
         let entry = sale_of(key)?;
         if entry.is_inherited() {
-            let available = entry.sale.available();
             let epoch = next_epoch(now_ms);
-            let performed = entry
-                .sale
-                .perform(now_ms, |sale| sale.decide_take_over(now_ms, epoch));
-            self.propagate(entry, performed.change, available)?;
-            performed.outcome?;
+            self.perform(entry, |sale, _| {
+                sale.perform(now_ms, |sale| sale.decide_take_over(now_ms, epoch))
+            })?;
         }
         Ok(entry)
+    }
+
+    /// Changes a sale, and propagates what changed also where the command is refused: overdue
+    /// holds were released all the same.
+    fn perform<T>(
+        &self,
+        entry: &mut Entry,
+        perform: impl FnOnce(&mut Sale, &mut Soft) -> Performed<T>,
+    ) -> Result<T> {
+        let available_before = entry.sale.available();
+        let performed = perform(&mut entry.sale, &mut entry.soft);
+        self.propagate(entry, performed.change, available_before)?;
+        Ok(performed.outcome?)
     }
 
     /// To replicas and the AOF first: whoever hears of the news may act on it at once.

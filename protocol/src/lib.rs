@@ -24,5 +24,8 @@ pub use reservation::{ReservationState, UnknownState};
 pub use uid::{UID_BYTES_MAX, Uid, UidError};
 pub use verdict::{Verdict, VerdictDetail, VerdictError};
 
+/// The most bytes that an idempotency token may have: `TOKEN` of a TRY, `Idempotency-Key` over HTTP.
+pub const TOKEN_BYTES_MAX: usize = 128;
+
 /// The name of the module's data type, as `SCAN 0 TYPE flashsale` and `TYPE sid` show it.
 pub const TYPE_NAME: &str = "flashsale";

@@ -2,9 +2,7 @@
 
 use crate::problem::Problem;
 use http::HeaderMap;
-
-/// The longest `Idempotency-Key`.
-const TOKEN_BYTES_MAX: usize = 128;
+use seckill_protocol::TOKEN_BYTES_MAX;
 
 /// The units that `?qty=` asks for; 1 if it does not say.
 ///

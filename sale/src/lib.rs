@@ -48,8 +48,7 @@ pub use error::ApplyError;
 pub use log::Log;
 pub use news::News;
 pub use options::{
-    DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, TOKEN_BYTES_MAX,
-    UNITS_MAX,
+    DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, UNITS_MAX,
 };
 pub use reservation::Reservation;
 pub use sale::{Cursor, Phase, Sale};

@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 pub const UNITS_MAX: u64 = (1 << 53) - 1;
 /// Bytes of a sale's name at most.
 pub const NAME_BYTES_MAX: usize = 255;
-/// Bytes of an idempotency token at most.
-pub const TOKEN_BYTES_MAX: usize = 128;
 /// Tries a second, and burst, at most: one a nanosecond is the resolution of the arithmetic.
 pub const RATE_MAX: u32 = 1_000_000_000;
 /// Units a buyer, unless said otherwise.

@@ -3,17 +3,17 @@
 //! A thread, and not a task, because the library wants to be polled whatever else happens: also
 //! while MySQL is away and the writer takes nothing.
 
-use super::{for_consumer, log, log_error};
+use super::{Callbacks, for_consumer};
 use crate::config::Kafka;
 use crate::delivery::{Delivery, Origin};
 use crate::orders::Offsets;
 use crate::stop::Stop;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
-use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+use rdkafka::{Message, Offset, TopicPartitionList};
 use seckill_protocol::EventBatch;
 use std::collections::VecDeque;
 use std::thread::{self, JoinHandle};
@@ -61,7 +61,7 @@ fn consume(
     offsets: &Offsets,
     stop: &Stop,
 ) -> KafkaResult<()> {
-    let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), Context)?;
+    let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), Callbacks)?;
     consumer.subscribe(&[&kafka.topic])?;
     // Read, but not yet taken by the writer.
     let mut waiting: VecDeque<Delivery> = VecDeque::new();
@@ -127,7 +127,7 @@ fn read(message: &BorrowedMessage<'_>) -> Delivery {
 }
 
 /// Stores what the writer has dealt with; the library commits it every second.
-fn store(consumer: &BaseConsumer<Context>, topic: &str, offsets: &Offsets) {
+fn store(consumer: &BaseConsumer<Callbacks>, topic: &str, offsets: &Offsets) {
     for (partition, next) in offsets.take() {
         let mut list = TopicPartitionList::new();
         let stored = list
@@ -140,19 +140,8 @@ fn store(consumer: &BaseConsumer<Context>, topic: &str, offsets: &Offsets) {
     }
 }
 
-struct Context;
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
-    }
-}
-
-impl ConsumerContext for Context {
+/// Says which partitions come and go.
+impl ConsumerContext for Callbacks {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let numbers = |list: &TopicPartitionList| -> Vec<i32> {
             let elements = list.elements();

@@ -69,25 +69,18 @@ fn for_consumer(kafka: &Kafka) -> ClientConfig {
     config
 }
 
-/// Puts what the client library says into our log, at our levels.
+/// What the client library calls back, of every client: here, what it says goes into our log, at
+/// our levels; what a producer and a consumer hear besides stands in their files.
 #[derive(Clone, Copy, Debug, Default)]
-struct Quiet;
+struct Callbacks;
 
-impl ClientContext for Quiet {
+impl ClientContext for Callbacks {
+    /// The library logs each failed connection; what matters of it arrives as an error.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
+        debug!("librdkafka {level:?} {facility}: {message}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
+        warn!("Kafka: {error}: {reason}");
     }
-}
-
-/// The library logs each failed connection; what matters of it arrives as an error.
-fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    debug!("librdkafka {level:?} {facility}: {message}");
-}
-
-fn log_error(error: &KafkaError, reason: &str) {
-    warn!("Kafka: {error}: {reason}");
 }

@@ -1,10 +1,9 @@
 //! Batches into the topic, with a receipt for each.
 
-use super::{for_producer, log, log_error};
+use super::{Callbacks, for_producer};
 use crate::config::Kafka;
 use crate::delivery::{Receipt, Undelivered};
-use rdkafka::ClientContext;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{
@@ -28,10 +27,7 @@ struct Inner {
     current: Mutex<Arc<Native>>,
 }
 
-type Native = ThreadedProducer<Receipts>;
-
-/// Answers each message's receipt.
-struct Receipts;
+type Native = ThreadedProducer<Callbacks>;
 
 /// One message.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +47,7 @@ impl Producer {
     /// If the settings make no client.
     pub(crate) fn new(kafka: &Kafka) -> KafkaResult<Self> {
         let config = for_producer(kafka);
-        let native = Native::from_config_and_context(&config, Receipts)?;
+        let native = Native::from_config_and_context(&config, Callbacks)?;
         let current = Mutex::new(Arc::new(native));
         Ok(Self(Arc::new(Inner { config, current })))
     }
@@ -115,7 +111,7 @@ impl Producer {
         }
         let reason = broken.client().fatal_error().map(|(_, reason)| reason);
         error!("the Kafka producer is broken and replaced: {reason:?}");
-        match Native::from_config_and_context(&self.0.config, Receipts) {
+        match Native::from_config_and_context(&self.0.config, Callbacks) {
             Ok(native) => {
                 let broken = std::mem::replace(&mut *current, Arc::new(native));
                 // What it still holds fails now and is sent again, in order, by the new one. It
@@ -136,19 +132,8 @@ impl fmt::Debug for Producer {
     }
 }
 
-// === impl Receipts ===
-
-impl ClientContext for Receipts {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        log_error(&error, reason);
-    }
-}
-
-impl ProducerContext for Receipts {
+/// Answers each message's receipt.
+impl ProducerContext for Callbacks {
     type DeliveryOpaque = Box<oneshot::Sender<Result<(), Undelivered>>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, answer: Self::DeliveryOpaque) {

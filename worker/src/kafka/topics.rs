@@ -1,6 +1,6 @@
 //! Creates the topics: brokers are told not to create them by themselves, with whatever settings.
 
-use super::{Quiet, common};
+use super::{Callbacks, common};
 use crate::backoff::Backoff;
 use crate::config::Kafka;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -20,7 +20,7 @@ const BROKERS_DEFAULT: TopicReplication<'_> = TopicReplication::Fixed(-1);
 /// # Errors
 /// If the settings make no client.
 pub(crate) async fn create_topics(kafka: &Kafka) -> KafkaResult<()> {
-    let admin = AdminClient::from_config_and_context(&common(kafka), Quiet)?;
+    let admin = AdminClient::from_config_and_context(&common(kafka), Callbacks)?;
     let mut backoff = Backoff::for_server();
     let mut said = false;
     while let Err(reason) = try_create(&admin, kafka).await {
@@ -33,7 +33,7 @@ pub(crate) async fn create_topics(kafka: &Kafka) -> KafkaResult<()> {
     Ok(())
 }
 
-async fn try_create(admin: &AdminClient<Quiet>, kafka: &Kafka) -> Result<(), String> {
+async fn try_create(admin: &AdminClient<Callbacks>, kafka: &Kafka) -> Result<(), String> {
     let events = NewTopic::new(&kafka.topic, kafka.partitions, BROKERS_DEFAULT);
     // A dead letter waits for a person, however long.
     let dead = NewTopic::new(&kafka.dead_topic, 1, BROKERS_DEFAULT).set("retention.ms", "-1");

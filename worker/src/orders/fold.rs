@@ -149,17 +149,7 @@ pub(crate) fn fold(before: &Before, batches: &[&EventBatch]) -> Outcome {
     let mut walk = Walk {
         older: &before.older,
         fresh: HashMap::new(),
-        outcome: Outcome {
-            cursor: before.cursor,
-            stock: before.stock,
-            orders: Vec::new(),
-            moves: BTreeMap::new(),
-            refusals: Vec::new(),
-            applied: 0,
-            earliest_ms: None,
-            alarms: Vec::new(),
-            halt: None,
-        },
+        outcome: Outcome::untouched(before.cursor, before.stock),
     };
     // The furthest event that was left aside, and why the first one was.
     let mut left_aside: Option<EventId> = None;
@@ -387,18 +377,26 @@ impl Walk<'_> {
 // === impl Outcome ===
 
 impl Outcome {
-    /// A sale of which nothing was applied.
-    pub(crate) const fn halted(cursor: EventId, halt: Halt) -> Self {
+    /// Nothing applied, and nothing wrong.
+    const fn untouched(cursor: EventId, stock: Stock) -> Self {
         Self {
             cursor,
-            stock: Stock { count: 0, sale: 0 },
+            stock,
             orders: Vec::new(),
             moves: BTreeMap::new(),
             refusals: Vec::new(),
             applied: 0,
             earliest_ms: None,
             alarms: Vec::new(),
+            halt: None,
+        }
+    }
+
+    /// A sale of which nothing was applied.
+    pub(crate) fn halted(cursor: EventId, halt: Halt) -> Self {
+        Self {
             halt: Some(halt),
+            ..Self::untouched(cursor, Stock { count: 0, sale: 0 })
         }
     }
 
