@@ -1,39 +1,49 @@
 //! Reading arguments, with errors that name them and what was expected.
 
+use crate::api::{self, RawString};
 use crate::error::{Error, Result, bad, quote};
-use seckill_protocol::{ReservationId, TOKEN_BYTES_MAX, Uid};
+use seckill_protocol::{ReservationId, TOKEN_BYTES_MAX, UidRef};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// The arguments of a call that are not read yet.
 pub(crate) struct Args<'a> {
-    rest: std::slice::Iter<'a, &'a [u8]>,
+    rest: &'a [RawString],
 }
 
 /// Instants and spans at most, ms: what a signed 64-bit reply still holds.
 pub(crate) const MS_MAX: u64 = i64::MAX.unsigned_abs();
 
 impl<'a> Args<'a> {
-    pub(crate) fn new(args: &'a [&'a [u8]]) -> Self {
-        Self { rest: args.iter() }
+    pub(crate) const fn new(args: &'a [RawString]) -> Self {
+        Self { rest: args }
+    }
+
+    fn take(&mut self) -> Option<&'a [u8]> {
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(api::bytes(first))
+    }
+
+    /// How many are left.
+    pub(crate) const fn len(&self) -> usize {
+        self.rest.len()
     }
 
     /// The next argument, which must be there.
     pub(crate) fn next(&mut self) -> Result<&'a [u8]> {
-        self.rest.next().copied().ok_or(Error::Arity)
+        self.take().ok_or(Error::Arity)
     }
 
     /// The next word, in upper case, or `None` at the end.
     pub(crate) fn next_word(&mut self) -> Option<Word> {
-        self.rest
-            .next()
-            .map(|bytes| Word(bytes.to_ascii_uppercase()))
+        self.take().map(|bytes| Word(bytes.to_ascii_uppercase()))
     }
 
     /// The value that follows a word.
     pub(crate) fn value_of(&mut self, word: &str) -> Result<&'a [u8]> {
-        let value = self.rest.next().copied();
-        value.ok_or_else(|| bad(format_args!("{word} needs a value")))
+        self.take()
+            .ok_or_else(|| bad(format_args!("{word} needs a value")))
     }
 
     /// The number that follows a word.
@@ -46,20 +56,18 @@ impl<'a> Args<'a> {
 
     /// Moves past the next argument if it is this word.
     pub(crate) fn take_word(&mut self, word: &str) -> bool {
-        let is_next = self
-            .rest
-            .as_slice()
-            .first()
-            .is_some_and(|bytes| bytes.eq_ignore_ascii_case(word.as_bytes()));
+        let mut ahead = Args::new(self.rest);
+        let next = ahead.take();
+        let is_next = next.is_some_and(|bytes| bytes.eq_ignore_ascii_case(word.as_bytes()));
         if is_next {
-            self.rest.next();
+            self.rest = ahead.rest;
         }
         is_next
     }
 
     /// Nothing more may follow.
-    pub(crate) fn end(&self) -> Result<()> {
-        if self.rest.as_slice().is_empty() {
+    pub(crate) const fn end(&self) -> Result<()> {
+        if self.rest.is_empty() {
             Ok(())
         } else {
             Err(Error::Arity)
@@ -107,8 +115,8 @@ where
 }
 
 /// A buyer's id.
-pub(crate) fn uid(bytes: &[u8]) -> Result<&str> {
-    Uid::check(bytes).map_err(bad)
+pub(crate) fn uid(bytes: &[u8]) -> Result<UidRef<'_>> {
+    UidRef::new(bytes).map_err(bad)
 }
 
 /// A reservation's id.

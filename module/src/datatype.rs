@@ -1,6 +1,6 @@
 //! The data type `flashsale`: saving, loading, rewriting, digesting and freeing a sale.
 //!
-//! Everywhere a sale is the same list of blocks (see `seckill_sale::Part`). `COPY` has no callback,
+//! Everywhere a sale is the same list of blocks (see `seckill_sale::Sale::for_each_block`). `COPY` has no callback,
 //! so Redis refuses it: a copy would be the stock a second time.
 
 use crate::api::{self, RawDigest, RawIo, RawString};
@@ -9,7 +9,7 @@ use crate::error::c_text;
 use redis_module::native_types::RedisType;
 use redis_module::raw::{REDISMODULE_TYPE_METHOD_VERSION, RedisModuleTypeMethods};
 use seckill_protocol::TYPE_NAME;
-use seckill_sale::{Part, Payload, Sale};
+use seckill_sale::{Block, Payload};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -42,20 +42,11 @@ pub(crate) static FLASHSALE: RedisType = RedisType::new(
     },
 );
 
-fn for_each_block(sale: &Sale, mut write: impl FnMut(&[u8])) {
-    for part in sale.snapshot() {
-        match Payload::Snapshot(part).encode() {
-            Ok(block) => write(&block),
-            // Encoding into memory cannot fail, and a copy with a hole must not be written: the
-            // process that saves ends, and the file before stays.
-            Err(_) => std::process::abort(),
-        }
-    }
-}
-
 unsafe extern "C" fn rdb_save(io: RawIo, value: *mut c_void) {
     if let Some(entry) = api::entry(value) {
-        for_each_block(&entry.sale, |block| api::save_block(io, block));
+        entry
+            .sale
+            .for_each_block(|block| api::save_block(io, block));
     }
 }
 
@@ -78,43 +69,44 @@ fn load(io: RawIo, encoding_version: c_int) -> Result<Entry, String> {
             "encoding version {encoding_version}, this node reads {ENCODING_VERSION}; load a newer module"
         ));
     }
-    let first = next_part(io)?;
-    let mut following = first.following().ok_or("the first block is not a header")?;
-    let mut entry = Entry::from_snapshot(first, api::seed()).map_err(|error| error.to_string())?;
-    while following > 0 {
-        let part = next_part(io)?;
-        let items = part.items() as u64;
-        following = match items {
-            0 => return Err("an empty block".into()),
-            _ => following.checked_sub(items).ok_or("a block too many")?,
-        };
-        entry
-            .sale
-            .restore(part)
-            .map_err(|error| error.to_string())?;
+    let mut entry = with_next_block(io, |block| {
+        Entry::from_block(block, api::seed()).map_err(|error| error.to_string())
+    })?;
+    while !entry.sale.is_complete() {
+        with_next_block(io, |block| {
+            let restored = entry.sale.restore_block(block);
+            restored.map_err(|error| error.to_string())
+        })?;
     }
-    entry.sale.audit().map_err(|error| error.to_string())?;
     entry.changed();
     Ok(entry)
 }
 
-fn next_part(io: RawIo) -> Result<Part<'static>, String> {
-    let payload = api::load_block(io, Payload::decode).ok_or("the file ends too early")?;
-    match payload.map_err(|error| error.to_string())? {
-        Payload::Snapshot(part) => Ok(part),
-        Payload::Change(_) => Err("a block is no block of a snapshot".into()),
-    }
+fn with_next_block<T>(
+    io: RawIo,
+    take: impl FnOnce(Block<'_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let taken = api::load_block(io, |bytes| match Payload::decode(bytes) {
+        Ok(Payload::Block(block)) => take(block),
+        Ok(Payload::Change(_)) => Err("a block is no block of a snapshot".into()),
+        Err(error) => Err(error.to_string()),
+    });
+    taken.ok_or("the file ends too early")?
 }
 
 unsafe extern "C" fn aof_rewrite(io: RawIo, key: RawString, value: *mut c_void) {
     if let Some(entry) = api::entry(value) {
-        for_each_block(&entry.sale, |block| api::emit_apply(io, key, block));
+        entry
+            .sale
+            .for_each_block(|block| api::emit_apply(io, key, block));
     }
 }
 
 unsafe extern "C" fn digest(digest: RawDigest, value: *mut c_void) {
     if let Some(entry) = api::entry(value) {
-        for_each_block(&entry.sale, |block| api::digest_block(digest, block));
+        entry
+            .sale
+            .for_each_block(|block| api::digest_block(digest, block));
         api::digest_end(digest);
     }
 }
@@ -123,9 +115,10 @@ unsafe extern "C" fn mem_usage(value: *const c_void) -> usize {
     api::entry(value).map_or(0, Entry::memory_bytes)
 }
 
-/// Above 64 Redis frees a value on a background thread.
+/// How many pieces of memory there are to free. Above 64 Redis does it on another thread, where it
+/// is asked to free lazily.
 unsafe extern "C" fn free_effort(_key: RawString, value: *const c_void) -> usize {
-    api::entry(value).map_or(1, |entry| entry.sale.reservation_count().saturating_add(1))
+    api::entry(value).map_or(1, Entry::allocation_count)
 }
 
 unsafe extern "C" fn free(value: *mut c_void) {

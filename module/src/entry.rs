@@ -1,25 +1,35 @@
 //! What is kept under a key: the sale, and this node's counters and rates.
 
+use crate::fence::{self, Fence};
 use crate::totals::Share;
 use seckill_protocol::EventId;
-use seckill_sale::{ApplyError, Change, Part, Sale, Soft};
+use seckill_sale::{ApplyError, Block, Change, Effects, Sale, Soft};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Entry {
     pub(crate) sale: Sale,
     pub(crate) soft: Soft,
+    /// What the command that is running changes. Kept, so that its room is.
+    pub(crate) change: Change,
     /// Which time of being a primary this value belongs to.
     reign: u64,
     share: Share,
 }
 
-/// How often this node has become primary in place of another. A sale that came to it before the
-/// last time may lack facts.
+/// How often this node has begun to rule over copies that may lack facts: as a primary in place of
+/// another, or after it has loaded its data. A sale that came to it before the last time is inherited.
 static REIGN: AtomicU64 = AtomicU64::new(0);
 
 /// This node has become primary.
 pub(crate) fn promoted() {
     REIGN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// This node has loaded its data.
+pub(crate) fn loaded() {
+    if fence::setting() == Fence::Always {
+        REIGN.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The latest epoch that this process has seen. A sale that is deleted and created again within
@@ -34,25 +44,29 @@ pub(crate) fn next_epoch(now_ms: u64) -> u64 {
     epoch
 }
 
+/// Room for a change that a sale keeps for the next one.
+const CHANGE_ROOM_BYTES: usize = 4096;
+
 // === impl Entry ===
 
 impl Entry {
     /// The sale that a change creates.
-    pub(crate) fn from_change(change: &Change, seed: u64) -> Result<Self, ApplyError> {
-        Sale::from_change(change, seed).map(|sale| Self::new(sale, seed))
+    pub(crate) fn from_effects(effects: Effects<'_>, seed: u64) -> Result<Self, ApplyError> {
+        Sale::from_effects(effects, seed).map(Self::new)
     }
 
     /// The sale that begins with this block of a snapshot.
-    pub(crate) fn from_snapshot(part: Part<'_>, seed: u64) -> Result<Self, ApplyError> {
-        Sale::from_snapshot(part, seed).map(|sale| Self::new(sale, seed))
+    pub(crate) fn from_block(block: Block<'_>, seed: u64) -> Result<Self, ApplyError> {
+        Ok(Self::new(Sale::from_block(block, seed)?))
     }
 
-    fn new(sale: Sale, seed: u64) -> Self {
+    fn new(sale: Sale) -> Self {
         let EventId { epoch, .. } = sale.head();
         LATEST_EPOCH.fetch_max(epoch, Ordering::Relaxed);
         let mut entry = Self {
             sale,
-            soft: Soft::new(seed),
+            soft: Soft::new(),
+            change: Change::default(),
             reign: REIGN.load(Ordering::Relaxed),
             share: Share::new(),
         };
@@ -60,7 +74,7 @@ impl Entry {
         entry
     }
 
-    /// Whether this node has become primary since the value came to it. Asked once: from then on
+    /// Whether this node has begun to rule since the value came to it. Asked once: from then on
     /// the value is this reign's.
     pub(crate) fn is_inherited(&mut self) -> bool {
         let reign = REIGN.load(Ordering::Relaxed);
@@ -70,11 +84,22 @@ impl Entry {
     /// The sale has changed: this node's totals follow.
     pub(crate) fn changed(&mut self) {
         let bytes = self.memory_bytes();
-        self.share.set(self.sale.log().len() as u64, bytes as u64);
+        self.share.set(self.sale.events_pending(), bytes as u64);
+    }
+
+    /// The change was propagated: a large one's room is given back.
+    pub(crate) fn end_change(&mut self) {
+        self.change.shrink_to(CHANGE_ROOM_BYTES);
     }
 
     /// Bytes that it takes, about. O(1).
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.sale.memory_bytes() + size_of::<Soft>() + self.soft.heap_bytes()
+        let node = size_of::<Self>() - size_of::<Sale>() + self.soft.heap_bytes();
+        self.sale.memory_bytes() + node + self.change.heap_bytes()
+    }
+
+    /// Pieces of memory that it is made of, about. O(1).
+    pub(crate) fn allocation_count(&self) -> usize {
+        self.sale.allocation_count() + self.soft.allocation_count()
     }
 }

@@ -1,6 +1,6 @@
 //! What a client is told when a command is refused.
 
-use seckill_sale::{ApplyError, AuditError, DecodeError, Refusal};
+use seckill_sale::{ApplyError, AuditError, DecodeError, Refusal, RestoreError};
 use std::ffi::{CStr, CString};
 
 /// A command that is refused.
@@ -38,6 +38,13 @@ impl From<Refusal> for Error {
             | Refusal::RestockAboveMax
             | Refusal::EmptyWindow { .. }
             | Refusal::BeyondHead { .. }
+            | Refusal::Full
+            | Refusal::Selling
+            | Refusal::RestoreBeyondHead { .. }
+            | Refusal::RestoreOther(_)
+            | Refusal::RestoreUnits { .. }
+            | Refusal::RestoreTotal { .. }
+            | Refusal::NoJoint { .. }
             | Refusal::Internal(_) => "ERR",
         };
         Self::Line(format!("{code} {refusal}"))
@@ -47,6 +54,12 @@ impl From<Refusal> for Error {
 impl From<ApplyError> for Error {
     fn from(error: ApplyError) -> Self {
         bad(format_args!("effects do not fit: {error}"))
+    }
+}
+
+impl From<RestoreError> for Error {
+    fn from(error: RestoreError) -> Self {
+        bad(error)
     }
 }
 

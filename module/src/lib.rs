@@ -11,9 +11,10 @@
 //! | `error` | what a client is told when a command is refused |
 //! | `request` | one call of a command: its arguments, the clock, its replies, its sale |
 //! | `entry` | what is kept under a key: the sale, and this node's counters and rates |
+//! | `fence` | the setting `seckill.fence` |
 //! | `totals` | the section `seckill` of `INFO` |
 //! | `datatype` | saving, loading, rewriting, digesting and freeing it |
-//! | `api` | Redis's module functions, looked up once, behind safe calls |
+//! | `api/` | Redis's module functions, looked up once, behind safe calls |
 //!
 //! A writing command goes the same way every time: release what is overdue, decide, apply,
 //! replicate the effects as one `SECKILL.APPLY`, signal the key as modified, announce what is new,
@@ -32,6 +33,7 @@ mod datatype;
 mod describe;
 mod entry;
 mod error;
+mod fence;
 mod manual;
 mod request;
 mod totals;
@@ -54,7 +56,10 @@ fn init(context: &Context, args: &[RedisString]) -> Status {
         let flashsale = *FLASHSALE.raw_type.borrow();
         api::load(context.get_raw(), flashsale)
             .and_then(|()| commands::register(context.get_raw()))
+            .and_then(|()| fence::register(context.get_raw()))
+            .and_then(|()| api::load_configs(context.get_raw()))
             .and_then(|()| api::on_promotion(context.get_raw()))
+            .and_then(|()| api::on_load_end(context.get_raw()))
             .and_then(|()| api::add_info_section(context.get_raw()))
     } else {
         Err("loadmodule libseckill.so takes no arguments")

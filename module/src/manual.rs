@@ -211,13 +211,14 @@ pub(crate) const INFO: Page = Page {
 pub(crate) const EVENTS: Page = Page {
     name: c"SECKILL.EVENTS",
     summary:
-        c"Reads the log of a sale, packed for the worker or as text; releases overdue holds first.",
+        c"Reads the log of a sale, packed for the worker or as text, or waits for it; releases overdue holds first.",
     complexity: c"O(log N + M), N being the events that are kept and M those that are replied",
     arity: -2,
     access: Access::Updates,
     args: &[
         Arg::option(c"AFTER", c"after", Block(PLACE)),
         Arg::option(c"COUNT", c"count", Integer),
+        Arg::option(c"BLOCK", c"wait-ms", Integer),
         Arg::option(
             c"FORMAT",
             c"format",
@@ -256,7 +257,7 @@ pub(crate) const PAUSE: Page = Page {
 
 pub(crate) const RESUME: Page = Page {
     name: c"SECKILL.RESUME",
-    summary: c"Lets a paused sale go on.",
+    summary: c"Lets a paused or fenced sale go on.",
     complexity: c"O(1)",
     arity: 2,
     access: Access::Updates,
@@ -279,6 +280,54 @@ pub(crate) const RESTOCK: Page = Page {
     arity: 3,
     access: Access::Updates,
     args: &[Arg::new(c"delta", Integer)],
+};
+
+pub(crate) const RESTORE: Page = Page {
+    name: c"SECKILL.RESTORE",
+    summary:
+        c"Puts back what MySQL has and this node does not, while the sale is fenced or paused.",
+    complexity: c"O(N log M), N being the reservations that are put back and M all of them",
+    arity: -4,
+    access: Access::Updates,
+    args: &[Arg {
+        multiple: true,
+        ..Arg::new(
+            c"fact",
+            Choice(&[
+                Arg {
+                    optional: false,
+                    ..Arg::option(
+                        c"UNITS",
+                        c"units",
+                        Block(&[
+                            Arg::new(c"total", Integer),
+                            Arg::new(c"sold-in-no-reservation", Integer),
+                        ]),
+                    )
+                },
+                Arg {
+                    optional: false,
+                    ..Arg::option(
+                        c"RESERVATION",
+                        c"reservation",
+                        Block(&[
+                            RID,
+                            UID,
+                            Arg::new(c"units", Integer),
+                            Arg::new(c"state", Text),
+                            Arg::new(c"at-ms", Instant),
+                            Arg::new(c"deadline-ms", Instant),
+                            Arg::option(c"TOKEN", c"idempotency-key", Text),
+                        ]),
+                    )
+                },
+                Arg {
+                    optional: false,
+                    ..Arg::option(c"JOIN", c"join", Block(PLACE))
+                },
+            ]),
+        )
+    }],
 };
 
 pub(crate) const AUDIT: Page = Page {

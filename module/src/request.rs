@@ -1,57 +1,73 @@
 //! One call of a command: its arguments, the clock, its sale, its replies.
 
-use crate::api::{self, Held, Key, RawContext, RawString};
+use crate::api::{self, Held, Key, RawCommand, RawContext, RawString};
+use crate::args::Args;
 use crate::entry::{Entry, next_epoch};
-use crate::error::{Error, Result, c_text, no_sale, wrong_type};
+use crate::error::{Error, Result, bad, c_text, no_sale, wrong_type};
+use crate::fence::{self, Fence};
 use seckill_protocol::ReservationId;
 use seckill_sale::decide::Decision;
-use seckill_sale::{Change, News, Payload, Performed, Sale, Soft};
+use seckill_sale::{Change, Effect, News, Payload, Refusal, Sale, Soft};
 use std::ffi::{CStr, c_int};
-use std::io::{Cursor, Write as _};
 
 /// One call. Its first argument is the key.
 pub(crate) struct Request<'a> {
     context: RawContext,
     key: RawString,
-    args: Vec<&'a [u8]>,
+    args: &'a [RawString],
 }
 
-/// What each command is: it replies, or says why not.
-pub(crate) type Handler = fn(&Request<'_>) -> Result<()>;
-
 /// Runs a command's handler and replies its error, if it has one.
+#[inline]
 pub(crate) fn run(
     context: RawContext,
     argv: *mut RawString,
     argc: c_int,
-    handler: Handler,
+    handler: impl FnOnce(&Request<'_>) -> Result<()>,
 ) -> c_int {
     let outcome = match api::arguments(argv, argc) {
         [_name, key, args @ ..] => handler(&Request {
             context,
             key: *key,
-            args: args.iter().map(|&arg| api::bytes(arg)).collect(),
+            args,
         }),
         _ => Err(Error::Arity),
     };
-    match outcome {
-        Ok(()) => {}
-        Err(Error::Arity) => api::reply_wrong_arity(context),
-        Err(Error::Line(line)) => api::reply_error(context, &c_text(&line)),
+    if let Err(error) = outcome {
+        refuse(context, &error);
     }
     // Redis takes an error reply for what it is; the status only says that the call was handled.
     0
 }
 
-impl Request<'_> {
+#[cold]
+fn refuse(context: RawContext, error: &Error) {
+    match error {
+        Error::Arity => api::reply_wrong_arity(context),
+        Error::Line(line) => api::reply_error(context, &c_text(line)),
+    }
+}
+
+impl<'a> Request<'a> {
     /// The arguments after the key.
-    pub(crate) fn args(&self) -> &[&[u8]] {
-        &self.args
+    pub(crate) const fn args(&self) -> Args<'a> {
+        Args::new(self.args)
     }
 
     /// Whether the call comes from a primary, or from an AOF that is being loaded.
     pub(crate) fn is_replayed(&self) -> bool {
         api::is_replayed(self.context)
+    }
+
+    /// Whether the client cannot be kept waiting.
+    pub(crate) fn is_blocking_denied(&self) -> bool {
+        api::is_blocking_denied(self.context)
+    }
+
+    /// Lets the client wait until something happens to the sale; see [`api::await_key`].
+    pub(crate) fn wait(&self, timeout_ms: u64, ready: RawCommand, timeout: RawCommand) {
+        let timeout_ms = i64::try_from(timeout_ms).unwrap_or(i64::MAX);
+        api::await_key(self.context, self.key, timeout_ms, ready, timeout);
     }
 
     /// Lets `read` look at the sale.
@@ -62,27 +78,31 @@ impl Request<'_> {
 
     /// Runs a writing command on the sale: releases what is overdue, decides, applies, replicates.
     /// `reply` is called last, with the sale as it is then.
-    pub(crate) fn write<T>(
+    pub(crate) fn write<'e, T>(
         &self,
-        decide: impl FnOnce(&Sale, &mut Soft, u64) -> Decision<T>,
+        decide: impl FnOnce(&Sale, &mut Soft, u64) -> Decision<'e, T>,
         reply: impl FnOnce(&Sale, T),
     ) -> Result<()> {
         self.carry_out(
-            |sale, soft, now_ms| sale.perform(now_ms, |sale| decide(sale, soft, now_ms)),
+            |sale, soft, change, now_ms| {
+                sale.perform(now_ms, change, |sale| decide(sale, soft, now_ms))
+            },
             reply,
         )
     }
 
     /// As [`write`](Self::write), for many decisions, whose effects travel as one.
-    pub(crate) fn write_each<I, T>(
+    pub(crate) fn write_each<'e, I, T>(
         &self,
-        items: &[I],
-        mut decide: impl FnMut(&Sale, &mut Soft, u64, &I) -> Decision<T>,
+        items: impl IntoIterator<Item = I>,
+        mut decide: impl FnMut(&Sale, &mut Soft, u64, I) -> Decision<'e, T>,
         reply: impl FnOnce(&Sale, Vec<T>),
     ) -> Result<()> {
         self.carry_out(
-            |sale, soft, now_ms| {
-                sale.perform_each(now_ms, items, |sale, item| decide(sale, soft, now_ms, item))
+            |sale, soft, change, now_ms| {
+                sale.perform_each(now_ms, change, items, |sale, item| {
+                    decide(sale, soft, now_ms, item)
+                })
             },
             reply,
         )
@@ -90,42 +110,54 @@ impl Request<'_> {
 
     fn carry_out<T>(
         &self,
-        perform: impl FnOnce(&mut Sale, &mut Soft, u64) -> Performed<T>,
+        perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change, u64) -> std::result::Result<T, Refusal>,
         reply: impl FnOnce(&Sale, T),
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
-        let entry = self.own_sale(&mut key, now_ms)?;
-        let answer = self.perform(entry, |sale, soft| perform(sale, soft, now_ms))?;
+        let entry = sale_of(&mut key)?;
+        if entry.is_inherited() {
+            self.take_over(entry, now_ms)?;
+        }
+        let answer = self.perform(entry, |sale, soft, change| {
+            perform(sale, soft, change, now_ms)
+        })?;
         reply(&entry.sale, answer);
         Ok(())
     }
 
     /// Puts a new sale under the key.
-    pub(crate) fn create(&self, change: Change) -> Result<()> {
+    pub(crate) fn create(&self, opened: &Effect<'_>) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         match key.held() {
             Held::Nothing => {}
-            Held::Sale(_) => return Err(crate::error::bad("sale already exists")),
+            Held::Sale(_) => return Err(bad("sale already exists")),
             Held::SomethingElse => return Err(wrong_type()),
         }
-        key.set(Entry::from_change(&change, api::seed())?);
+        let mut change = Change::default();
+        change.record(opened);
+        let Payload::Change(effects) = Payload::decode(change.payload())? else {
+            return Err(bad("internal: a change is no change"));
+        };
+        key.set(Entry::from_effects(effects, api::seed())?);
         let entry = sale_of(&mut key)?;
+        entry.change = change;
         let available = entry.sale.available();
-        self.propagate(entry, change, available)
+        self.propagate(entry, available);
+        Ok(())
     }
 
     /// Carries out what another node, or this one before it was restarted, decided.
     pub(crate) fn replay(&self, payload: Payload<'_>) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         match (key.held(), payload) {
-            (Held::Sale(entry), Payload::Change(change)) => entry.sale.apply_change(&change)?,
-            (Held::Sale(entry), Payload::Snapshot(part)) => entry.sale.restore(part)?,
-            (Held::Nothing, Payload::Change(change)) => {
-                key.set(Entry::from_change(&change, api::seed())?);
+            (Held::Sale(entry), Payload::Change(effects)) => entry.sale.apply_effects(effects)?,
+            (Held::Sale(entry), Payload::Block(block)) => entry.sale.restore_block(block)?,
+            (Held::Nothing, Payload::Change(effects)) => {
+                key.set(Entry::from_effects(effects, api::seed())?);
             }
-            (Held::Nothing, Payload::Snapshot(part)) => {
-                key.set(Entry::from_snapshot(part, api::seed())?);
+            (Held::Nothing, Payload::Block(block)) => {
+                key.set(Entry::from_block(block, api::seed())?);
             }
             (Held::SomethingElse, _) => return Err(wrong_type()),
         }
@@ -143,16 +175,16 @@ impl Request<'_> {
         api::log_warning(self.context, &c_text(text));
     }
 
-    /// The sale under the key; one that was inherited from another primary is fenced first.
-    fn own_sale<'k>(&self, key: &'k mut Key, now_ms: u64) -> Result<&'k mut Entry> {
-        let entry = sale_of(key)?;
-        if entry.is_inherited() {
-            let epoch = next_epoch(now_ms);
-            self.perform(entry, |sale, _| {
-                sale.perform(now_ms, |sale| sale.decide_take_over(now_ms, epoch))
-            })?;
-        }
-        Ok(entry)
+    /// The sale came to this node from another primary, or from its disk, and may lack the last facts.
+    #[cold]
+    fn take_over(&self, entry: &mut Entry, now_ms: u64) -> Result<()> {
+        let epoch = next_epoch(now_ms);
+        let fenced = fence::setting() != Fence::Never;
+        self.perform(entry, |sale, _, change| {
+            sale.perform(now_ms, change, |sale| {
+                sale.decide_take_over(now_ms, epoch, fenced)
+            })
+        })
     }
 
     /// Changes a sale, and propagates what changed also where the command is refused: overdue
@@ -160,31 +192,30 @@ impl Request<'_> {
     fn perform<T>(
         &self,
         entry: &mut Entry,
-        perform: impl FnOnce(&mut Sale, &mut Soft) -> Performed<T>,
+        perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change) -> std::result::Result<T, Refusal>,
     ) -> Result<T> {
         let available_before = entry.sale.available();
-        let performed = perform(&mut entry.sale, &mut entry.soft);
-        self.propagate(entry, performed.change, available_before)?;
-        Ok(performed.outcome?)
+        let outcome = perform(&mut entry.sale, &mut entry.soft, &mut entry.change);
+        if !entry.change.is_empty() {
+            self.propagate(entry, available_before);
+        }
+        Ok(outcome?)
     }
 
     /// To replicas and the AOF first: whoever hears of the news may act on it at once.
-    fn propagate(&self, entry: &mut Entry, change: Change, available_before: u64) -> Result<()> {
-        if change.is_empty() {
-            return Ok(());
-        }
+    fn propagate(&self, entry: &mut Entry, available_before: u64) {
         entry.changed();
-        let news: Vec<News> = entry.sale.news(&change, available_before).collect();
-        let payload = Payload::Change(change).encode()?;
-        api::replicate_apply(self.context, self.key, &payload);
+        api::replicate_apply(self.context, self.key, entry.change.payload());
         api::signal_modified(self.context, self.key);
-        for news in news {
+        api::wake(self.context, self.key);
+        for news in entry.sale.news(&entry.change, available_before) {
             self.announce(news);
         }
-        Ok(())
+        entry.end_change();
     }
 
     /// As a keyspace event `seckill.<word>`, and as `<word>` on the channel `seckill:<sid>`.
+    #[cold]
     fn announce(&self, news: News) {
         let word = news.word();
         api::notify(self.context, &c_text(&format!("seckill.{word}")), self.key);
@@ -197,8 +228,9 @@ const CHANNEL_PREFIX: &[u8] = b"seckill:";
 
 fn sale_of(key: &mut Key) -> Result<&mut Entry> {
     match key.held() {
+        Held::Sale(entry) if entry.sale.is_complete() => Ok(entry),
+        Held::Sale(_) => Err(bad("the sale was loaded in part: its file was cut off")),
         Held::Nothing => Err(no_sale()),
-        Held::Sale(entry) => Ok(entry),
         Held::SomethingElse => Err(wrong_type()),
     }
 }
@@ -227,12 +259,18 @@ impl Request<'_> {
     }
 
     pub(crate) fn reply_rid(&self, rid: ReservationId) {
-        // Two numbers of at most 20 digits and the dash: no allocation for an answer this common.
-        let mut text = Cursor::new([0_u8; 41]);
-        if write!(text, "{rid}").is_ok() {
-            let length = usize::try_from(text.position()).unwrap_or(0);
-            self.reply_string(text.get_ref().get(..length).unwrap_or_default());
+        // An answer this common is put together by hand: two numbers of at most 20 digits, a dash.
+        let (mut epoch, mut seq) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (epoch, seq) = (epoch.format(rid.0.epoch), seq.format(rid.0.seq));
+        let mut text = [b'-'; 41];
+        let length = epoch.len() + 1 + seq.len();
+        if let Some(place) = text.get_mut(..epoch.len()) {
+            place.copy_from_slice(epoch.as_bytes());
         }
+        if let Some(place) = text.get_mut(epoch.len() + 1..length) {
+            place.copy_from_slice(seq.as_bytes());
+        }
+        self.reply_string(text.get(..length).unwrap_or_default());
     }
 
     pub(crate) fn reply_null(&self) {

@@ -1,7 +1,7 @@
 //! What the module, the proxy and the worker say to each other.
 //!
 //! * [`EventId`] and [`ReservationId`]: `<epoch>-<seq>`, the number of a fact in a sale's log
-//! * [`Uid`]: who buys
+//! * [`Uid`] and [`UidRef`]: who buys
 //! * [`Verdict`]: the answer to a `SECKILL.TRY`
 //! * [`ReservationState`]: `held`, then `confirmed`, `cancelled` or `expired`
 //! * [`Event`], [`Fact`] and [`EventBatch`]: the log of a sale, packed in the module's replies and
@@ -21,7 +21,7 @@ pub use event::{Event, EventBatch, EventJsonError, Fact, JSON_VERSION};
 pub use id::{EventId, IdError, ReservationId};
 pub use packed::{PACKED_VERSION, PackedError};
 pub use reservation::{ReservationState, UnknownState};
-pub use uid::{UID_BYTES_MAX, Uid, UidError};
+pub use uid::{UID_BYTES_MAX, Uid, UidError, UidRef};
 pub use verdict::{Verdict, VerdictDetail, VerdictError};
 
 /// The most bytes that an idempotency token may have: `TOKEN` of a TRY, `Idempotency-Key` over HTTP.

@@ -16,6 +16,12 @@ pub const UID_BYTES_MAX: usize = 128;
 #[serde(transparent)]
 pub struct Uid(Box<str>);
 
+/// A buyer's id that was checked and is only looked at, where nobody has to keep it.
+///
+/// Bytes and not `str`: comparing and hashing need no text, and every try passes here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UidRef<'a>(&'a [u8]);
+
 /// What is wrong with a buyer's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UidError {
@@ -49,19 +55,7 @@ impl Uid {
     /// # Errors
     /// [`UidError`] names the rule that it breaks.
     pub fn check(bytes: &[u8]) -> Result<&str, UidError> {
-        if bytes.is_empty() {
-            return Err(UidError::Empty);
-        }
-        if bytes.len() > UID_BYTES_MAX {
-            return Err(UidError::TooLong);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| UidError::NotUtf8)?;
-        // Nearly every id is plain ASCII, which needs no decoding; every try passes here.
-        let plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        if !plain && text.chars().any(char::is_control) {
-            return Err(UidError::Control);
-        }
-        Ok(text)
+        UidRef::new(bytes).map(UidRef::as_str)
     }
 
     /// The id as text.
@@ -69,6 +63,69 @@ impl Uid {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+// === impl UidRef ===
+
+impl<'a> UidRef<'a> {
+    /// Checks an id.
+    ///
+    /// # Errors
+    /// [`UidError`] names the rule that it breaks.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, UidError> {
+        if bytes.is_empty() {
+            return Err(UidError::Empty);
+        }
+        if bytes.len() > UID_BYTES_MAX {
+            return Err(UidError::TooLong);
+        }
+        // Nearly every id is plain ASCII, which needs no decoding.
+        if !is_plain(bytes) {
+            let text = std::str::from_utf8(bytes).map_err(|_| UidError::NotUtf8)?;
+            if text.chars().any(char::is_control) {
+                return Err(UidError::Control);
+            }
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The id's bytes: UTF-8.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        // `new` let nothing else in.
+        std::str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    /// The id, to be kept.
+    #[must_use]
+    pub fn to_owned(self) -> Uid {
+        Uid(self.as_str().into())
+    }
+}
+
+/// Whether all bytes are printable ASCII; eight at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    words
+        .iter()
+        .all(|&word| is_plain_word(u64::from_ne_bytes(word)))
+        && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Whether each byte of a word is in `b' '..=b'~'`: none has its top bit, none is below 0x20, and
+/// adding one carries none of them into its top bit.
+const fn is_plain_word(word: u64) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word.wrapping_add(ONES);
+    (word | below_space | delete) & TOPS == 0
 }
 
 impl Deref for Uid {
@@ -109,6 +166,25 @@ mod tests {
         assert_eq!(Uid::new(b"a\0"), Err(UidError::Control));
         assert_eq!(Uid::new(b"a\x7f"), Err(UidError::Control));
         assert_eq!(Uid::new("a\u{85}".as_bytes()), Err(UidError::Control));
+    }
+
+    #[test]
+    fn every_byte_is_judged_alike_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let plain = (b' '..=b'~').contains(&byte);
+            for length in [1, 7, 8, 9, 16, 23] {
+                for at in 0..length {
+                    let mut bytes = vec![b'x'; length];
+                    bytes[at] = byte;
+                    assert_eq!(is_plain(&bytes), plain, "{byte} at {at} of {length}");
+                    assert_eq!(
+                        Uid::new(&bytes).is_ok(),
+                        plain,
+                        "{byte} at {at} of {length}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

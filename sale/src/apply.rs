@@ -5,11 +5,12 @@
 //! on a copy that has all that came before it cannot fail; an error says that the copy lacks
 //! something.
 
-use crate::effect::{Change, Effect};
+use crate::effect::{Acceptance, Effect, Effects};
 use crate::error::ApplyError;
-use crate::log::{Entry, EntryFact, Log};
-use crate::reservation::{Position, Reservation, Reservations};
-use crate::sale::Sale;
+use crate::log::{Entry, EntryFact, Log, Opened};
+use crate::options::UNITS_MAX;
+use crate::reservations::{Position, Reservation, Reservations};
+use crate::sale::{Missing, Sale};
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 
 impl Sale {
@@ -17,8 +18,8 @@ impl Sale {
     ///
     /// # Errors
     /// [`ApplyError::NotOpened`] for any other effect; [`ApplyError::Units`] if more is sold than
-    /// there is.
-    pub fn open(effect: &Effect, seed: u64) -> Result<Self, ApplyError> {
+    /// there is, or more is there than a sale can have.
+    pub fn open(effect: &Effect<'_>, seed: u64) -> Result<Self, ApplyError> {
         let Effect::Opened {
             epoch,
             at_ms,
@@ -32,10 +33,11 @@ impl Sale {
         };
         let available = total
             .checked_sub(*sold)
+            .filter(|_| *total <= UNITS_MAX)
             .ok_or(ApplyError::Units("more is sold than there is"))?;
         let before = EventId::new(*epoch, 0);
         let mut sale = Self {
-            options: options.clone(),
+            options: (**options).clone(),
             paused: *paused,
             closed: false,
             fenced: false,
@@ -47,16 +49,16 @@ impl Sale {
             sold_before: *sold,
             reservations: Reservations::new(seed),
             log: Log::default(),
+            accepted_pending: 0,
             relayed: before,
             stored: before,
+            missing: Missing::default(),
         };
-        sale.record(
-            *at_ms,
-            EntryFact::Opened {
-                total: *total,
-                sold: *sold,
-            },
-        );
+        let opened = Opened {
+            total: *total,
+            sold: *sold,
+        };
+        sale.record(*at_ms, EntryFact::Opened(Box::new(opened)));
         Ok(sale)
     }
 
@@ -64,11 +66,11 @@ impl Sale {
     ///
     /// # Errors
     /// [`ApplyError`] if it does not create one.
-    pub fn from_change(change: &Change, seed: u64) -> Result<Self, ApplyError> {
-        let (first, rest) = change.effects.split_first().ok_or(ApplyError::NotOpened)?;
-        let mut sale = Self::open(first, seed)?;
-        for effect in rest {
-            sale.apply(effect)?;
+    pub fn from_effects(mut effects: Effects<'_>, seed: u64) -> Result<Self, ApplyError> {
+        let first = effects.next().ok_or(ApplyError::NotOpened)??;
+        let mut sale = Self::open(&first, seed)?;
+        for effect in effects {
+            sale.apply(&effect?)?;
         }
         Ok(sale)
     }
@@ -77,43 +79,27 @@ impl Sale {
     ///
     /// # Errors
     /// [`ApplyError`] at the first effect that does not fit; those before it are applied.
-    pub fn apply_change(&mut self, change: &Change) -> Result<(), ApplyError> {
-        if change.after != self.head {
+    pub fn apply_effects(&mut self, effects: Effects<'_>) -> Result<(), ApplyError> {
+        if effects.after != self.head {
             return Err(ApplyError::OutOfPlace {
-                expected: change.after,
+                expected: effects.after,
                 found: self.head,
             });
         }
-        change
-            .effects
-            .iter()
-            .try_for_each(|effect| self.apply(effect))
+        for effect in effects {
+            self.apply(&effect?)?;
+        }
+        Ok(())
     }
 
     /// Applies one effect.
     ///
     /// # Errors
     /// [`ApplyError`] if it does not fit; then nothing has changed.
-    pub fn apply(&mut self, effect: &Effect) -> Result<(), ApplyError> {
+    pub fn apply(&mut self, effect: &Effect<'_>) -> Result<(), ApplyError> {
         match effect {
+            Effect::Accepted(acceptance) => self.accept(acceptance),
             Effect::Opened { .. } => Err(ApplyError::AlreadyOpened),
-            Effect::Accepted {
-                at_ms,
-                uid,
-                qty,
-                deadline_ms,
-                token,
-            } => {
-                let rid = ReservationId(self.next_id()?);
-                self.accept(Reservation::new(
-                    rid,
-                    uid.clone(),
-                    *qty,
-                    *at_ms,
-                    *deadline_ms,
-                    token.clone(),
-                ))
-            }
             Effect::Confirmed { at_ms, rid } => self.confirm(*at_ms, *rid),
             Effect::Cancelled { at_ms, rid } => {
                 let position = self.release(*rid, ReservationState::Cancelled)?;
@@ -133,7 +119,7 @@ impl Sale {
                 Ok(())
             }
             Effect::Altered(options) => {
-                self.options = options.clone();
+                self.options = (**options).clone();
                 Ok(())
             }
             Effect::Paused => {
@@ -145,7 +131,11 @@ impl Sale {
                 self.fenced = false;
                 Ok(())
             }
-            Effect::TookOver { epoch, at_ms } => self.take_over(*epoch, *at_ms),
+            Effect::TookOver {
+                epoch,
+                at_ms,
+                fenced,
+            } => self.take_over(*epoch, *at_ms, *fenced),
             Effect::Unfenced => {
                 self.fenced = false;
                 Ok(())
@@ -155,38 +145,53 @@ impl Sale {
                 Ok(())
             }
             Effect::Stored(id) => {
-                self.stored = *id;
                 self.relayed = self.relayed.max(*id);
-                self.log.trim(*id);
+                self.forget_up_to(*id);
                 Ok(())
             }
+            Effect::Restored(reservation) => self.put_back(reservation),
+            Effect::Recounted { total, sold_before } => self.set_units(*total, *sold_before),
+            Effect::Joined { previous } => self.join(*previous),
         }
     }
 
-    fn accept(&mut self, reservation: Reservation) -> Result<(), ApplyError> {
-        if reservation.qty == 0 {
-            return Err(ApplyError::BadEffect("accepted.qty"));
-        }
-        let units = u64::from(reservation.qty);
+    fn accept(&mut self, acceptance: &Acceptance<'_>) -> Result<(), ApplyError> {
+        let units = u64::from(acceptance.qty);
         let available = self
             .available
             .checked_sub(units)
             .ok_or(ApplyError::Units("fewer are available than were accepted"))?;
-        let (held, sold) = match reservation.state {
-            ReservationState::Held => (self.held + units, self.sold),
-            _ => (self.held, self.sold + units),
+        let id = self.next_id()?;
+        let state = if acceptance.hold_ms == 0 {
+            ReservationState::Confirmed
+        } else {
+            ReservationState::Held
         };
-        let at_ms = reservation.at_ms;
-        let position = Position::try_from(self.reservations.len())
-            .map_err(|_| ApplyError::Units("the sale has 4294967295 reservations"))?;
-        if !self.reservations.push(reservation) {
-            return Err(ApplyError::BadEffect("accepted.rid"));
-        }
+        let added = self.reservations.add(&Reservation {
+            rid: ReservationId(id),
+            uid: acceptance.uid,
+            qty: acceptance.qty,
+            state,
+            at_ms: acceptance.at_ms,
+            hold_ms: acceptance.hold_ms,
+            token: acceptance.token,
+            restored: false,
+        });
+        added.ok_or(ApplyError::BadEffect("accepted"))?;
         self.available = available;
-        self.held = held;
-        self.sold = sold;
-        self.record(at_ms, EntryFact::Accepted(position));
+        *self.units_mut(state) += units;
+        self.head = id;
+        self.accepted_pending += 1;
         Ok(())
+    }
+
+    /// The units of live reservations in a state.
+    const fn units_mut(&mut self, state: ReservationState) -> &mut u64 {
+        match state {
+            ReservationState::Held => &mut self.held,
+            ReservationState::Confirmed => &mut self.sold,
+            ReservationState::Cancelled | ReservationState::Expired => &mut self.available,
+        }
     }
 
     fn confirm(&mut self, at_ms: u64, rid: ReservationId) -> Result<(), ApplyError> {
@@ -247,23 +252,88 @@ impl Sale {
         Ok(())
     }
 
-    fn take_over(&mut self, epoch: u64, at_ms: u64) -> Result<(), ApplyError> {
+    fn take_over(&mut self, epoch: u64, at_ms: u64, fenced: bool) -> Result<(), ApplyError> {
         let previous = self.head;
         if epoch <= previous.epoch {
             return Err(ApplyError::BadEffect("tookover.epoch"));
         }
-        self.fenced = true;
+        self.fenced = self.fenced || fenced;
         self.head = EventId::new(epoch, 0);
-        self.record(at_ms, EntryFact::Epoch { previous });
+        self.record(at_ms, EntryFact::Epoch(Box::new(previous)));
+        Ok(())
+    }
+
+    /// MySQL has the events up to `id`: nobody will ask for them again.
+    fn forget_up_to(&mut self, id: EventId) {
+        self.stored = id;
+        self.log.trim(id);
+        self.accepted_pending = self.reservations.granted_count_after(id);
+    }
+
+    fn put_back(&mut self, restored: &Reservation<'_>) -> Result<(), ApplyError> {
+        let known = self.reservations.find(restored.rid);
+        let before = match known {
+            Some(position) if self.reservations.qty(position) != restored.qty => {
+                return Err(ApplyError::BadEffect("restored.qty"));
+            }
+            Some(position) => self.reservations.state(position),
+            None if restored.rid.0 > self.head => {
+                return Err(ApplyError::BadEffect("restored.rid"));
+            }
+            None => None,
+        };
+        // Units that no live reservation has are available ones.
+        let before = before.unwrap_or(ReservationState::Cancelled);
+        let moves_units = before.is_live() || restored.state.is_live();
+        let units = if moves_units { restored.qty.into() } else { 0 };
+        let left = self.units_mut(before).checked_sub(units);
+        let left = left.ok_or(ApplyError::Units("fewer are there than were restored"))?;
+        match known {
+            Some(position) => self.reservations.set_state(position, restored.state),
+            None => {
+                let added = self.reservations.add(&Reservation {
+                    restored: true,
+                    ..*restored
+                });
+                added.ok_or(ApplyError::BadEffect("restored"))?;
+            }
+        }
+        *self.units_mut(before) = left;
+        *self.units_mut(restored.state) += units;
+        Ok(())
+    }
+
+    fn set_units(&mut self, total: u64, sold_before: u64) -> Result<(), ApplyError> {
+        let taken = self.held + (self.sold - self.sold_before);
+        let available = total
+            .checked_sub(sold_before)
+            .and_then(|rest| rest.checked_sub(taken))
+            .filter(|_| total <= UNITS_MAX)
+            .ok_or(ApplyError::Units("fewer than are held or sold"))?;
+        self.sold = self.sold - self.sold_before + sold_before;
+        self.total = total;
+        self.available = available;
+        self.sold_before = sold_before;
+        Ok(())
+    }
+
+    fn join(&mut self, previous: EventId) -> Result<(), ApplyError> {
+        self.joint(previous)
+            .map_err(|_| ApplyError::BadEffect("joined"))?;
+        self.forget_up_to(previous);
+        if let Some(entry) = self.log.first_mut() {
+            entry.fact = EntryFact::Epoch(Box::new(previous));
+        }
+        self.relayed = previous;
+        self.fenced = true;
         Ok(())
     }
 
     fn locate(&self, rid: ReservationId) -> Result<(Position, ReservationState, u64), ApplyError> {
-        let (position, reservation) = self
-            .reservations
-            .find(rid)
-            .ok_or(ApplyError::NoReservation(rid))?;
-        Ok((position, reservation.state, u64::from(reservation.qty)))
+        let missing = ApplyError::NoReservation(rid);
+        let position = self.reservations.find(rid).ok_or(missing)?;
+        let state = self.reservations.state(position).ok_or(missing)?;
+        Ok((position, state, self.reservations.qty(position).into()))
     }
 
     /// The id of the next event.

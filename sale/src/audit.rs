@@ -1,7 +1,7 @@
 //! Counts everything again.
 
-use crate::log::EntryFact;
-use crate::sale::Sale;
+use crate::options::UNITS_MAX;
+use crate::sale::{Place, Sale};
 use seckill_protocol::{EventId, ReservationState};
 
 /// What was counted.
@@ -16,7 +16,7 @@ pub struct Figures {
     /// Units that are sold.
     pub sold: u64,
     /// Reservations ever granted.
-    pub reservations: usize,
+    pub reservations: u32,
 }
 
 /// What does not add up.
@@ -52,25 +52,44 @@ pub enum AuditError {
     },
     /// Another number of reservations is found by their buyers than there is.
     #[error(
-        "{live} of {all} reservations are live, {indexed_live} of {indexed} are found by their buyers"
+        "{live} of {all} reservations are live, {found_live} of {found} are found by their buyers"
     )]
     Buyers {
         /// All.
-        all: usize,
+        all: u64,
         /// Live ones.
-        live: usize,
+        live: u64,
         /// Found ones.
-        indexed: usize,
+        found: u64,
         /// Live ones found.
-        indexed_live: usize,
+        found_live: u64,
     },
+    /// What is known of a buyer's live units is not what his reservations say.
+    #[error("the live units of {0} buyers are not what their reservations say")]
+    LiveUnits(u64),
+    /// A token does not lead to its reservation.
+    #[error("the tokens of {0} reservations do not lead to them")]
+    Tokens(u64),
     /// A hold is not in the queue of deadlines.
     #[error("{held} holds are live, {queued} are in the queue of deadlines")]
     Deadlines {
         /// Live ones.
-        held: usize,
+        held: u64,
         /// Queued ones.
-        queued: usize,
+        queued: u64,
+    },
+    /// More units than a sale can have.
+    #[error("total {0} is more than a sale can have")]
+    Total(u64),
+    /// The blocks of a snapshot have not all come.
+    #[error(
+        "the sale is not complete: {reservations} reservations and {entries} events are missing"
+    )]
+    Incomplete {
+        /// Reservations that are missing.
+        reservations: u64,
+        /// Entries of the log that are missing.
+        entries: u64,
     },
     /// The log has a hole, or does not end at the last event.
     #[error("event {found} follows event {previous} in the log")]
@@ -101,9 +120,14 @@ impl Sale {
     /// # Errors
     /// The first [`AuditError`].
     pub fn audit(&self) -> Result<Figures, AuditError> {
-        self.audit_units()?;
+        if !self.is_complete() {
+            return Err(AuditError::Incomplete {
+                reservations: self.missing.reservations,
+                entries: self.missing.entries,
+            });
+        }
+        self.audit_figures()?;
         self.audit_indexes()?;
-        self.audit_log()?;
         Ok(Figures {
             total: self.total,
             available: self.available,
@@ -111,6 +135,12 @@ impl Sale {
             sold: self.sold,
             reservations: self.reservations.len(),
         })
+    }
+
+    /// What a sale that was just loaded may be wrong in; its indexes were just built.
+    pub(crate) fn audit_figures(&self) -> Result<(), AuditError> {
+        self.audit_units()?;
+        self.audit_log()
     }
 
     fn audit_units(&self) -> Result<(), AuditError> {
@@ -123,19 +153,18 @@ impl Sale {
                 sold: self.sold,
             });
         }
-        let units_in = |state| {
-            let list = self.reservations.as_slice().iter();
-            let qtys = list.filter(|r| r.state == state).map(|r| u64::from(r.qty));
-            qtys.fold(0_u64, u64::saturating_add)
-        };
-        let counted = units_in(ReservationState::Held);
+        if self.total > UNITS_MAX {
+            return Err(AuditError::Total(self.total));
+        }
+        let counted = self.reservations.units_in(ReservationState::Held);
         if counted != self.held {
             return Err(AuditError::Held {
                 kept: self.held,
                 counted,
             });
         }
-        let counted = units_in(ReservationState::Confirmed).saturating_add(self.sold_before);
+        let confirmed = self.reservations.units_in(ReservationState::Confirmed);
+        let counted = confirmed.saturating_add(self.sold_before);
         if counted != self.sold {
             return Err(AuditError::Sold {
                 kept: self.sold,
@@ -146,24 +175,26 @@ impl Sale {
     }
 
     fn audit_indexes(&self) -> Result<(), AuditError> {
-        let list = self.reservations.as_slice();
-        let live = list.iter().filter(|r| r.state.is_live()).count();
-        let (indexed, indexed_live) = self.reservations.found_by_buyers();
-        if (indexed, indexed_live) != (list.len(), live) {
+        let recount = self.reservations.recount();
+        if (recount.found, recount.found_live) != (recount.all, recount.live) {
             return Err(AuditError::Buyers {
-                all: list.len(),
-                live,
-                indexed,
-                indexed_live,
+                all: recount.all,
+                live: recount.live,
+                found: recount.found,
+                found_live: recount.found_live,
             });
         }
-        let held = list
-            .iter()
-            .filter(|r| r.state == ReservationState::Held)
-            .count();
-        let queued = self.reservations.overdue(u64::MAX).count();
-        if queued != held {
-            return Err(AuditError::Deadlines { held, queued });
+        if recount.wrong_buyers > 0 {
+            return Err(AuditError::LiveUnits(recount.wrong_buyers));
+        }
+        if recount.lost_tokens > 0 {
+            return Err(AuditError::Tokens(recount.lost_tokens));
+        }
+        if recount.queued != recount.held {
+            return Err(AuditError::Deadlines {
+                held: recount.held,
+                queued: recount.queued,
+            });
         }
         Ok(())
     }
@@ -177,24 +208,30 @@ impl Sale {
             });
         }
         let mut previous = self.stored;
-        for entry in self.log.after(EventId::ZERO) {
-            let found = entry.id;
-            let next = EventId::new(previous.epoch, previous.seq.saturating_add(1));
-            let opens_epoch = found.epoch > previous.epoch && found.seq == 1;
-            if found != next && !opens_epoch {
+        let mut count = 0;
+        for place in self.places_after(EventId::ZERO.max(self.stored)) {
+            let found = place.id();
+            let begins_epoch = match &place {
+                Place::Entry(entry) => {
+                    let position = entry.fact.position();
+                    if position.is_some_and(|p| self.reservations.state(p).is_none()) {
+                        return Err(AuditError::LogReservation(found));
+                    }
+                    entry.fact.begins_epoch()
+                }
+                Place::Acceptance(..) => false,
+            };
+            let follows = previous.seq.checked_add(1) == Some(found.seq)
+                && previous.epoch == found.epoch
+                && (!begins_epoch || found.seq == 1);
+            let opens = begins_epoch && found.epoch > previous.epoch && found.seq == 1;
+            if !follows && !opens {
                 return Err(AuditError::Log { previous, found });
             }
-            if let EntryFact::Accepted(position)
-            | EntryFact::Confirmed(position)
-            | EntryFact::Cancelled(position)
-            | EntryFact::Expired(position) = entry.fact
-                && self.reservations.at(position).is_none()
-            {
-                return Err(AuditError::LogReservation(found));
-            }
             previous = found;
+            count += 1;
         }
-        if previous != self.head {
+        if previous != self.head || count != self.events_pending() {
             return Err(AuditError::Log {
                 previous,
                 found: self.head,

@@ -2,14 +2,15 @@
 //!
 //! Each `decide_*` reads the sale and answers with an effect, or with none where nothing changes.
 //! [`Sale::perform`] runs a whole command: it releases the holds that are overdue, lets the command
-//! decide, applies, and hands back everything that changed as one [`Change`].
+//! decide, applies, and records everything that changed as one [`Change`].
 
-use crate::effect::{Change, Effect};
+use crate::effect::{Acceptance, Change, Effect};
 use crate::error::ApplyError;
 use crate::options::{Options, UNITS_MAX};
-use crate::sale::{Cursor, Sale};
+use crate::reservations::{RESERVATIONS_MAX, Reservation};
+use crate::sale::{Cursor, Place, Sale};
 use crate::soft::Soft;
-use seckill_protocol::{EventId, ReservationId, ReservationState, Verdict};
+use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef, Verdict};
 
 /// Overdue holds that one command releases at most: what a buyer may have to wait for.
 pub const RELEASES_PER_COMMAND_MAX: usize = 1024;
@@ -17,8 +18,8 @@ pub const RELEASES_PER_COMMAND_MAX: usize = 1024;
 /// One question for units.
 #[derive(Clone, Copy, Debug)]
 pub struct Try<'a> {
-    /// Who asks; checked by [`seckill_protocol::Uid::check`].
-    pub uid: &'a str,
+    /// Who asks.
+    pub uid: UidRef<'a>,
     /// For how many units, at least 1.
     pub qty: u32,
     /// A name for the question, so that an answer that got lost can be asked for again.
@@ -69,65 +70,106 @@ pub enum Refusal {
         /// The last event.
         head: EventId,
     },
+    /// More reservations than a sale can keep.
+    #[error("the sale has {RESERVATIONS_MAX} reservations, which is as many as one can have")]
+    Full,
+    /// Facts are put back into a sale that is selling.
+    #[error("the sale is neither fenced nor paused: PAUSE it before facts are put back")]
+    Selling,
+    /// A reservation is put back whose event this sale does not come after.
+    #[error("reservation {rid} is beyond the last event, {head}")]
+    RestoreBeyondHead {
+        /// Which.
+        rid: ReservationId,
+        /// The last event.
+        head: EventId,
+    },
+    /// A reservation is put back under an id that is here and is another buyer's, or another
+    /// quantity.
+    #[error("reservation {0} is here with another uid or qty")]
+    RestoreOther(ReservationId),
+    /// Units are put back that the sale does not have.
+    #[error("only {available} units are available: say what MySQL has with UNITS first")]
+    RestoreUnits {
+        /// What is left.
+        available: u64,
+    },
+    /// Fewer units are said to be there than are held or sold.
+    #[error("UNITS {total} {sold_before} is less than the {taken} units that reservations hold")]
+    RestoreTotal {
+        /// All units.
+        total: u64,
+        /// Units that are gone and in no reservation.
+        sold_before: u64,
+        /// Units of live reservations.
+        taken: u64,
+    },
+    /// The sale cannot be joined to the place.
+    #[error(
+        "JOIN {previous}: the next event here is {next}, which begins no epoch or is in MySQL already"
+    )]
+    NoJoint {
+        /// The place.
+        previous: EventId,
+        /// What comes after it here; the place itself if nothing does.
+        next: EventId,
+    },
     /// The rules decided what cannot be applied: an error in this program.
     #[error("internal: {0}")]
     Internal(#[from] ApplyError),
 }
 
-/// What a command did.
-#[derive(Debug)]
-pub struct Performed<T> {
-    /// Everything that changed, the released holds first; to be replicated as it is.
-    pub change: Change,
-    /// What the caller is answered.
-    pub outcome: Result<T, Refusal>,
-}
-
 /// An answer, and what it changes.
-pub type Decision<T> = Result<(T, Option<Effect>), Refusal>;
+pub type Decision<'a, T> = Result<(T, Option<Effect<'a>>), Refusal>;
 
 impl Sale {
-    /// Runs a command at `now_ms`: releases what is overdue, decides, applies.
-    pub fn perform<T>(
+    /// Runs a command at `now_ms`: releases what is overdue, decides, applies. What changed is in
+    /// `change` then, also where the command is refused: overdue holds were released all the same.
+    ///
+    /// # Errors
+    /// What `decide` refuses.
+    pub fn perform<'a, T>(
         &mut self,
         now_ms: u64,
-        decide: impl FnOnce(&Self) -> Decision<T>,
-    ) -> Performed<T> {
-        let mut change = Change::new(self.head);
-        let outcome = self
-            .release_overdue(now_ms, &mut change)
-            .and_then(|()| self.step(&mut change, decide))
-            .and_then(|answer| self.lift_fence(&mut change).map(|()| answer));
-        Performed { change, outcome }
+        change: &mut Change,
+        decide: impl FnOnce(&Self) -> Decision<'a, T>,
+    ) -> Result<T, Refusal> {
+        change.begin(self.head);
+        self.release_overdue(now_ms, change)?;
+        let answer = self.step(change, decide)?;
+        self.lift_fence(change)?;
+        Ok(answer)
     }
 
     /// Runs a command that is many decisions, each made after the one before it was applied; the
     /// first refusal ends it, and what came before stays.
-    pub fn perform_each<I, T>(
+    ///
+    /// # Errors
+    /// The first that `decide` refuses.
+    pub fn perform_each<'a, I, T>(
         &mut self,
         now_ms: u64,
+        change: &mut Change,
         items: impl IntoIterator<Item = I>,
-        mut decide: impl FnMut(&Self, I) -> Decision<T>,
-    ) -> Performed<Vec<T>> {
-        let mut change = Change::new(self.head);
-        let outcome = self.release_overdue(now_ms, &mut change).and_then(|()| {
-            items
-                .into_iter()
-                .map(|item| self.step(&mut change, |sale| decide(sale, item)))
-                .collect()
-        });
-        Performed { change, outcome }
+        mut decide: impl FnMut(&Self, I) -> Decision<'a, T>,
+    ) -> Result<Vec<T>, Refusal> {
+        change.begin(self.head);
+        self.release_overdue(now_ms, change)?;
+        items
+            .into_iter()
+            .map(|item| self.step(change, |sale| decide(sale, item)))
+            .collect()
     }
 
-    fn step<T>(
+    fn step<'a, T>(
         &mut self,
         change: &mut Change,
-        decide: impl FnOnce(&Self) -> Decision<T>,
+        decide: impl FnOnce(&Self) -> Decision<'a, T>,
     ) -> Result<T, Refusal> {
         let (answer, effect) = decide(self)?;
         if let Some(effect) = effect {
             self.apply(&effect)?;
-            change.effects.push(effect);
+            change.record(&effect);
         }
         Ok(answer)
     }
@@ -143,23 +185,18 @@ impl Sale {
     }
 
     fn release_overdue(&mut self, now_ms: u64, change: &mut Change) -> Result<(), Refusal> {
-        if self
-            .reservations
-            .earliest_deadline_ms()
-            .is_none_or(|deadline_ms| deadline_ms > now_ms)
-        {
-            return Ok(());
-        }
-        let overdue: Vec<ReservationId> = self
-            .reservations
-            .overdue(now_ms)
-            .take(RELEASES_PER_COMMAND_MAX)
-            .map(|reservation| reservation.rid)
-            .collect();
-        for rid in overdue {
-            let effect = Effect::Expired { at_ms: now_ms, rid };
-            self.apply(&effect)?;
-            change.effects.push(effect);
+        for _ in 0..RELEASES_PER_COMMAND_MAX {
+            let Some((deadline_ms, position)) = self.reservations.first_due() else {
+                return Ok(());
+            };
+            if deadline_ms > now_ms {
+                return Ok(());
+            }
+            let rid = self.reservations.rid(position);
+            let rid = rid.ok_or(Refusal::NoReservation)?;
+            self.step(change, |_| {
+                Ok(((), Some(Effect::Expired { at_ms: now_ms, rid })))
+            })?;
         }
         Ok(())
     }
@@ -169,92 +206,93 @@ impl Sale {
     ///
     /// # Errors
     /// [`Refusal::QuantityAboveLimit`].
-    pub fn decide_try(&self, soft: &mut Soft, now_ms: u64, request: &Try<'_>) -> Decision<Verdict> {
+    pub fn decide_try<'a>(
+        &self,
+        soft: &mut Soft,
+        now_ms: u64,
+        request: &Try<'a>,
+    ) -> Decision<'a, Verdict> {
         let limit = self.options.limit;
         if limit != 0 && request.qty > limit {
             return Err(Refusal::QuantityAboveLimit { limit });
         }
-        let verdict = match self.reject(soft, now_ms, request) {
-            Some(rejection) => rejection,
-            None => {
-                // An acceptance's reservation is named by the event that it is about to become.
-                let rid = ReservationId::new(self.head.epoch, self.head.seq.saturating_add(1));
-                Verdict::Accepted(rid)
-            }
-        };
-        soft.count(&verdict);
-        if !matches!(verdict, Verdict::Accepted(_)) {
-            return Ok((verdict, None));
+        if let Some(rejection) = self.reject(soft, now_ms, request)? {
+            soft.count(&rejection);
+            return Ok((rejection, None));
         }
-        let uid = seckill_protocol::Uid::new(request.uid.as_bytes())
-            .map_err(|_| ApplyError::BadEffect("accepted.uid"))?;
-        let hold_ms = self.options.hold_ms;
-        let effect = Effect::Accepted {
+        // An acceptance's reservation is named by the event that it is about to become.
+        let rid = ReservationId::new(self.head.epoch, self.head.seq.saturating_add(1));
+        let verdict = Verdict::Accepted(rid);
+        soft.count(&verdict);
+        let acceptance = Acceptance {
             at_ms: now_ms,
-            uid,
+            uid: request.uid,
             qty: request.qty,
-            deadline_ms: (hold_ms != 0).then(|| now_ms.saturating_add(hold_ms)),
-            token: request.token.map(Into::into),
+            hold_ms: self.options.hold_ms,
+            token: request.token,
         };
-        Ok((verdict, Some(effect)))
+        Ok((verdict, Some(Effect::Accepted(acceptance))))
     }
 
-    fn reject(&self, soft: &mut Soft, now_ms: u64, request: &Try<'_>) -> Option<Verdict> {
+    fn reject(
+        &self,
+        soft: &mut Soft,
+        now_ms: u64,
+        request: &Try<'_>,
+    ) -> Result<Option<Verdict>, Refusal> {
+        let uid = request.uid;
         // First of all, so that a buyer whose answer was lost in the last second of a sale, or just
         // before a pause, still learns what he has.
         if let Some(token) = request.token
-            && let Some(reservation) = self.reservations.with_token(request.uid, token)
+            && let Some(position) = self.reservations.with_token(uid, token)
         {
-            return Some(Verdict::Duplicate(reservation.rid));
+            let rid = self.reservations.rid(position);
+            return Ok(rid.map(Verdict::Duplicate));
         }
         if self.paused || self.fenced {
-            return Some(Verdict::Paused);
+            return Ok(Some(Verdict::Paused));
         }
         if now_ms < self.options.start_ms {
-            return Some(Verdict::NotStarted {
+            return Ok(Some(Verdict::NotStarted {
                 wait_ms: self.options.start_ms - now_ms,
-            });
+            }));
         }
         if self.closed || self.has_ended(now_ms) {
-            return Some(Verdict::Ended);
+            return Ok(Some(Verdict::Ended));
         }
-        if let Some(rid) = self.limit_reached(request.uid, request.qty) {
-            return Some(Verdict::Duplicate(rid));
+        let hash = self.reservations.hash(uid);
+        if let Some(rid) = self.limit_reached(hash, uid, request.qty) {
+            return Ok(Some(Verdict::Duplicate(rid)));
         }
         if self.available < u64::from(request.qty) {
-            let wait_ms = self
-                .reservations
-                .earliest_deadline_ms()
-                .map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
-            return Some(Verdict::SoldOut { wait_ms });
+            let first = self.first_deadline_ms();
+            return Ok(Some(Verdict::SoldOut {
+                wait_ms: first.map(|deadline_ms| deadline_ms.saturating_sub(now_ms)),
+            }));
         }
-        let Err(wait_ms) = soft.admit(
-            request.uid,
-            self.options.user_rate,
-            self.options.rate,
-            now_ms,
-        ) else {
-            return None;
-        };
-        Some(Verdict::Limited { wait_ms })
+        if self.reservations.len() >= RESERVATIONS_MAX {
+            return Err(Refusal::Full);
+        }
+        let Options {
+            user_rate, rate, ..
+        } = self.options;
+        match soft.admit(hash, user_rate, rate, now_ms) {
+            Ok(()) => Ok(None),
+            Err(wait_ms) => Ok(Some(Verdict::Limited { wait_ms })),
+        }
     }
 
     /// The buyer's latest live reservation, if `qty` more units would pass his limit.
-    fn limit_reached(&self, uid: &str, qty: u32) -> Option<ReservationId> {
+    fn limit_reached(&self, hash: u64, uid: UidRef<'_>, qty: u32) -> Option<ReservationId> {
         let limit = self.options.limit;
         if limit == 0 {
             return None;
         }
-        let latest = self.reservations.live_of(uid).next()?.rid;
-        (self.live_units_of(uid).saturating_add(u64::from(qty)) > u64::from(limit))
-            .then_some(latest)
-    }
-
-    fn live_units_of(&self, uid: &str) -> u64 {
-        self.reservations
-            .live_of(uid)
-            .map(|reservation| u64::from(reservation.qty))
-            .sum()
+        let live = self.reservations.live_of(hash, uid)?;
+        if live.units.saturating_add(qty.into()) <= limit.into() {
+            return None;
+        }
+        self.reservations.rid(live.latest)
     }
 
     /// `CONFIRM`. Repeating it is fine. With `late` an expired reservation takes its units again.
@@ -262,7 +300,12 @@ impl Sale {
     /// # Errors
     /// [`Refusal::NoReservation`], [`Refusal::Gone`], or [`Refusal::NoStock`] when it is late and
     /// the units are with others.
-    pub fn decide_confirm(&self, now_ms: u64, rid: ReservationId, late: bool) -> Decision<()> {
+    pub fn decide_confirm(
+        &self,
+        now_ms: u64,
+        rid: ReservationId,
+        late: bool,
+    ) -> Decision<'static, ()> {
         let reservation = self.reservation(rid).ok_or(Refusal::NoReservation)?;
         let confirm = Some(Effect::Confirmed { at_ms: now_ms, rid });
         match reservation.state {
@@ -270,8 +313,9 @@ impl Sale {
             ReservationState::Confirmed => Ok(((), None)),
             ReservationState::Expired if late => {
                 // He may have bought again in the meantime: then this one stays gone.
+                let hash = self.reservations.hash(reservation.uid);
                 if self
-                    .limit_reached(&reservation.uid, reservation.qty)
+                    .limit_reached(hash, reservation.uid, reservation.qty)
                     .is_some()
                 {
                     return Err(Refusal::Gone(ReservationState::Expired));
@@ -291,7 +335,7 @@ impl Sale {
     ///
     /// # Errors
     /// [`Refusal::NoReservation`] or [`Refusal::Gone`].
-    pub fn decide_cancel(&self, now_ms: u64, rid: ReservationId) -> Decision<()> {
+    pub fn decide_cancel(&self, now_ms: u64, rid: ReservationId) -> Decision<'static, ()> {
         let reservation = self.reservation(rid).ok_or(Refusal::NoReservation)?;
         match reservation.state {
             ReservationState::Held => Ok(((), Some(Effect::Cancelled { at_ms: now_ms, rid }))),
@@ -304,7 +348,7 @@ impl Sale {
     ///
     /// # Errors
     /// [`Refusal::RestockBelowAvailable`] or [`Refusal::RestockAboveMax`].
-    pub fn decide_restock(&self, now_ms: u64, delta: i64) -> Decision<()> {
+    pub fn decide_restock(&self, now_ms: u64, delta: i64) -> Decision<'static, ()> {
         let available = self.available;
         if delta < 0 && delta.unsigned_abs() > available {
             return Err(Refusal::RestockBelowAvailable { available });
@@ -324,13 +368,13 @@ impl Sale {
     ///
     /// # Errors
     /// [`Refusal::EmptyWindow`].
-    pub fn decide_alter(&self, change: impl FnOnce(&mut Options)) -> Decision<()> {
+    pub fn decide_alter(&self, change: impl FnOnce(&mut Options)) -> Decision<'static, ()> {
         let mut options = self.options.clone();
         change(&mut options);
         if let Some((start_ms, end_ms)) = options.empty_window() {
             return Err(Refusal::EmptyWindow { start_ms, end_ms });
         }
-        let effect = (options != self.options).then_some(Effect::Altered(options));
+        let effect = (options != self.options).then(|| Effect::Altered(Box::new(options)));
         Ok(((), effect))
     }
 
@@ -338,19 +382,20 @@ impl Sale {
     ///
     /// # Errors
     /// None.
-    pub fn decide_pause(&self) -> Decision<()> {
+    pub fn decide_pause(&self) -> Decision<'static, ()> {
         Ok(((), (!self.paused).then_some(Effect::Paused)))
     }
 
-    /// A node has become primary with this copy: a new epoch, so that no reservation is named
-    /// twice, and a fence, because the copy may lack the last facts.
+    /// A node goes on with a copy that may lack the last facts: a new epoch, so that no reservation
+    /// is named twice, and, if `fenced`, nothing is sold until MySQL is seen to have the same.
     ///
     /// # Errors
     /// None.
-    pub fn decide_take_over(&self, now_ms: u64, epoch: u64) -> Decision<()> {
+    pub fn decide_take_over(&self, now_ms: u64, epoch: u64, fenced: bool) -> Decision<'static, ()> {
         let effect = Effect::TookOver {
             epoch: epoch.max(self.head.epoch.saturating_add(1)),
             at_ms: now_ms,
+            fenced,
         };
         Ok(((), Some(effect)))
     }
@@ -359,7 +404,7 @@ impl Sale {
     ///
     /// # Errors
     /// None.
-    pub fn decide_resume(&self) -> Decision<()> {
+    pub fn decide_resume(&self) -> Decision<'static, ()> {
         let stopped = self.paused || self.fenced;
         Ok(((), stopped.then_some(Effect::Resumed)))
     }
@@ -368,7 +413,7 @@ impl Sale {
     ///
     /// # Errors
     /// None.
-    pub fn decide_close(&self, now_ms: u64) -> Decision<()> {
+    pub fn decide_close(&self, now_ms: u64) -> Decision<'static, ()> {
         let effect = Effect::Closed { at_ms: now_ms };
         Ok(((), (!self.closed).then_some(effect)))
     }
@@ -378,7 +423,7 @@ impl Sale {
     ///
     /// # Errors
     /// [`Refusal::BeyondHead`].
-    pub fn decide_ack(&self, cursor: Cursor, id: EventId) -> Decision<()> {
+    pub fn decide_ack(&self, cursor: Cursor, id: EventId) -> Decision<'static, ()> {
         if id > self.head {
             return Err(Refusal::BeyondHead { head: self.head });
         }
@@ -391,4 +436,117 @@ impl Sale {
         };
         Ok(((), effect))
     }
+
+    /// `RESTORE … RESERVATION`: puts back a reservation that MySQL has and this copy does not, or
+    /// moves one that is here on to the state that MySQL has. A state never goes back: what happened
+    /// here since reaches MySQL by the log.
+    ///
+    /// # Errors
+    /// [`Refusal::Selling`], [`Refusal::RestoreBeyondHead`], [`Refusal::RestoreOther`],
+    /// [`Refusal::RestoreUnits`] or [`Refusal::Full`].
+    pub fn decide_restore<'a>(&self, restored: &Reservation<'a>) -> Decision<'a, Put> {
+        self.must_stand()?;
+        let rid = restored.rid;
+        if rid.0 > self.head {
+            return Err(Refusal::RestoreBeyondHead {
+                rid,
+                head: self.head,
+            });
+        }
+        let takes_units = restored.state.is_live();
+        let (put, units) = match self.reservation(rid) {
+            None if self.reservations.len() >= RESERVATIONS_MAX => return Err(Refusal::Full),
+            None => (Put::Added, if takes_units { restored.qty } else { 0 }),
+            Some(here) if here.uid != restored.uid || here.qty != restored.qty => {
+                return Err(Refusal::RestoreOther(rid));
+            }
+            Some(here) => match (here.state, restored.state) {
+                (ReservationState::Held, state) if state != ReservationState::Held => {
+                    (Put::Moved, 0)
+                }
+                (ReservationState::Expired, ReservationState::Confirmed) => {
+                    (Put::Moved, restored.qty)
+                }
+                _ => return Ok((Put::Known, None)),
+            },
+        };
+        if self.available < units.into() {
+            return Err(Refusal::RestoreUnits {
+                available: self.available,
+            });
+        }
+        Ok((put, Some(Effect::Restored(*restored))))
+    }
+
+    /// `RESTORE … UNITS`: the units are what MySQL says.
+    ///
+    /// # Errors
+    /// [`Refusal::Selling`] or [`Refusal::RestoreTotal`].
+    pub fn decide_recount(&self, total: u64, sold_before: u64) -> Decision<'static, ()> {
+        self.must_stand()?;
+        let taken = self.total - self.available - self.sold_before;
+        if total
+            .checked_sub(sold_before)
+            .is_none_or(|rest| rest < taken)
+        {
+            return Err(Refusal::RestoreTotal {
+                total,
+                sold_before,
+                taken,
+            });
+        }
+        let changes = (total, sold_before) != (self.total, self.sold_before);
+        let effect = Effect::Recounted { total, sold_before };
+        Ok(((), changes.then_some(effect)))
+    }
+
+    /// `RESTORE … JOIN`: this copy has all that MySQL has, up to `previous`. The epoch that comes
+    /// next here follows that place, its events are sent again, and the fence falls when MySQL has
+    /// taken the first event of the present epoch.
+    ///
+    /// # Errors
+    /// [`Refusal::Selling`] or [`Refusal::NoJoint`].
+    pub fn decide_join(&self, previous: EventId) -> Decision<'static, ()> {
+        self.must_stand()?;
+        self.joint(previous)?;
+        Ok(((), Some(Effect::Joined { previous })))
+    }
+
+    /// Whether the first event after `previous` begins an epoch that MySQL has nothing of. Anything
+    /// else MySQL reads from the log, and joining would take it away.
+    pub(crate) fn joint(&self, previous: EventId) -> Result<(), Refusal> {
+        let place = self.places_after(previous).next();
+        let next = place.as_ref().map_or(previous, Place::id);
+        let begins = match place {
+            Some(Place::Entry(entry)) => entry.fact.begins_epoch(),
+            Some(Place::Acceptance(..)) | None => false,
+        };
+        let untouched = self.stored < next && (self.stored <= previous || self.stored.seq == 0);
+        if begins && untouched {
+            Ok(())
+        } else {
+            Err(Refusal::NoJoint { previous, next })
+        }
+    }
+
+    /// Facts are put back only while nothing is granted: an answer that is on its way to a buyer
+    /// would meet a sale that changes behind it.
+    fn must_stand(&self) -> Result<(), Refusal> {
+        if self.fenced || self.paused {
+            Ok(())
+        } else {
+            Err(Refusal::Selling)
+        }
+    }
+}
+
+/// What became of a reservation that was put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was not here.
+    Added,
+    /// It was here in an earlier state.
+    Moved,
+    /// It was here as it is, or further on.
+    Known,
 }

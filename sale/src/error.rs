@@ -1,5 +1,7 @@
 //! Why an effect, or a block of a snapshot, does not fit a copy of a sale.
 
+use crate::codec::DecodeError;
+use crate::snapshot::RestoreError;
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 
 /// Why an effect does not fit this copy of the sale.
@@ -33,6 +35,12 @@ pub enum ApplyError {
     /// The units do not add up.
     #[error("the units do not add up: {0}")]
     Units(&'static str),
+    /// Its bytes do not read.
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    /// It is a block of a snapshot that does not fit.
+    #[error("{0}")]
+    Restore(RestoreError),
     /// A field holds what no decision makes.
     #[error("{0} is out of range")]
     BadEffect(&'static str),

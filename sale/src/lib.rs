@@ -13,10 +13,11 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `options` | what an operator sets: limit, window, hold, rates |
-//! | `reservation` | the reservations and the indexes over them: by buyer, by token, by deadline |
+//! | `table` | a hash table that never stops to grow as a whole |
+//! | `reservations/` | the reservations and the ways to find them: by id, buyer, token, deadline |
 //! | `log` | the events that MySQL does not have yet |
 //! | `sale` | the sale itself |
-//! | `effect` | what can change, and its encoding |
+//! | `codec`, `effect` | what can change, and how it is written |
 //! | `decide` | the order of tests of a TRY, and the rules of every other command |
 //! | `apply`, `error` | how each effect changes the sale, and why one may not fit |
 //! | `news` | what a change means to whoever keeps a sale's state in a cache |
@@ -30,27 +31,29 @@
 
 mod apply;
 mod audit;
+mod codec;
 pub mod decide;
 mod effect;
 mod error;
 mod log;
 mod news;
 mod options;
-mod reservation;
+mod reservations;
 mod sale;
 mod snapshot;
 mod soft;
+mod table;
 
 pub use audit::{AuditError, Figures};
-pub use decide::{Performed, Refusal, Try};
-pub use effect::{Change, DecodeError, Effect, PAYLOAD_VERSION, Payload};
+pub use codec::DecodeError;
+pub use decide::{Put, Refusal, Try};
+pub use effect::{Acceptance, Block, Change, Effect, Effects, PAYLOAD_VERSION, Payload};
 pub use error::ApplyError;
-pub use log::Log;
 pub use news::News;
 pub use options::{
-    DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, UNITS_MAX,
+    DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, UNITS_MAX, is_name,
 };
-pub use reservation::Reservation;
+pub use reservations::Reservation;
 pub use sale::{Cursor, Phase, Sale};
-pub use snapshot::Part;
+pub use snapshot::RestoreError;
 pub use soft::{Counters, Soft};

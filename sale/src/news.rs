@@ -1,6 +1,18 @@
 //! What became of a sale, in a word, for whoever keeps its state in a cache.
 
 use crate::effect::{Change, Effect};
+
+/// Each change of state, in the order in which they are told.
+const ALL: [News; 8] = [
+    News::Opened,
+    News::Paused,
+    News::Resumed,
+    News::Altered,
+    News::Restocked,
+    News::Closed,
+    News::SoldOut,
+    News::Reopened,
+];
 use crate::sale::Sale;
 
 /// A change of state.
@@ -42,36 +54,55 @@ impl News {
         }
     }
 
-    const fn of_effect(effect: &Effect) -> Option<Self> {
+    pub(crate) const fn of_effect(effect: &Effect<'_>) -> Option<Self> {
         match effect {
             Effect::Opened { .. } => Some(Self::Opened),
-            Effect::Paused | Effect::TookOver { .. } => Some(Self::Paused),
+            Effect::Paused | Effect::TookOver { fenced: true, .. } | Effect::Joined { .. } => {
+                Some(Self::Paused)
+            }
             Effect::Resumed | Effect::Unfenced => Some(Self::Resumed),
             Effect::Altered(_) => Some(Self::Altered),
-            Effect::Restocked { .. } => Some(Self::Restocked),
+            Effect::Restocked { .. } | Effect::Recounted { .. } => Some(Self::Restocked),
             Effect::Closed { .. } => Some(Self::Closed),
-            Effect::Accepted { .. }
+            Effect::Accepted(_)
             | Effect::Confirmed { .. }
             | Effect::Cancelled { .. }
             | Effect::Expired { .. }
             | Effect::Relayed(_)
-            | Effect::Stored(_) => None,
+            | Effect::Stored(_)
+            | Effect::TookOver { fenced: false, .. }
+            | Effect::Restored(_) => None,
         }
+    }
+}
+
+/// What is new, each once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewsSet(u8);
+
+impl NewsSet {
+    pub(crate) const fn add(&mut self, news: News) {
+        self.0 |= 1 << news as u8;
+    }
+
+    const fn has(self, news: News) -> bool {
+        self.0 & 1 << news as u8 != 0
     }
 }
 
 impl Sale {
     /// What is new after `change`, before which `available_before` units could be had.
-    pub fn news(&self, change: &Change, available_before: u64) -> impl Iterator<Item = News> {
-        let turned = match (available_before, self.available) {
-            (1.., 0) => Some(News::SoldOut),
-            (0, 1..) => Some(News::Reopened),
-            _ => None,
-        };
-        change
-            .effects
-            .iter()
-            .filter_map(News::of_effect)
-            .chain(turned)
+    pub fn news(
+        &self,
+        change: &Change,
+        available_before: u64,
+    ) -> impl Iterator<Item = News> + use<> {
+        let mut news = change.news;
+        match (available_before, self.available) {
+            (1.., 0) => news.add(News::SoldOut),
+            (0, 1..) => news.add(News::Reopened),
+            _ => {}
+        }
+        ALL.into_iter().filter(move |&one| news.has(one))
     }
 }

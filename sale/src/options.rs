@@ -1,6 +1,6 @@
 //! What an operator sets on a sale.
 
-use serde::{Deserialize, Serialize};
+use crate::codec::{DecodeError, Reader, put_bytes, put_number};
 
 /// Units of one sale at most: what JSON readers that count in doubles still hold exactly.
 pub const UNITS_MAX: u64 = (1 << 53) - 1;
@@ -14,7 +14,7 @@ pub const DEFAULT_LIMIT: u32 = 1;
 pub const DEFAULT_HOLD_MS: u64 = 900_000;
 
 /// The options of a sale. Zero stands for "none" in every number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What is sold, for people.
     pub name: Box<str>,
@@ -33,7 +33,7 @@ pub struct Options {
 }
 
 /// So many a second, and so many at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Sustained, from 1 to [`RATE_MAX`].
     pub per_second: u32,
@@ -66,5 +66,60 @@ impl Options {
         } else {
             None
         }
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.name.as_bytes());
+        put_number(out, self.limit.into());
+        put_number(out, self.start_ms);
+        put_number(out, self.end_ms);
+        put_number(out, self.hold_ms);
+        put_rate(out, self.rate);
+        put_rate(out, self.user_rate);
+    }
+
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let name = std::str::from_utf8(reader.bytes()?).ok();
+        let name = name.filter(|name| is_name(name));
+        Ok(Self {
+            name: name.ok_or(DecodeError::Field("name"))?.into(),
+            limit: reader.number_u32("limit")?,
+            start_ms: reader.number()?,
+            end_ms: reader.number()?,
+            hold_ms: reader.number()?,
+            rate: take_rate(reader)?,
+            user_rate: take_rate(reader)?,
+        })
+    }
+}
+
+/// Whether a text can be a sale's name: short, and without control characters.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+/// No rate is written as a rate of 0.
+fn put_rate(out: &mut Vec<u8>, rate: Option<Rate>) {
+    match rate {
+        None => out.push(0),
+        Some(Rate { per_second, burst }) => {
+            put_number(out, per_second.into());
+            put_number(out, burst.into());
+        }
+    }
+}
+
+fn take_rate(reader: &mut Reader<'_>) -> Result<Option<Rate>, DecodeError> {
+    let per_second = reader.number_u32("rate")?;
+    if per_second == 0 {
+        return Ok(None);
+    }
+    let burst = reader.number_u32("burst")?;
+    let known = 1..=RATE_MAX;
+    if known.contains(&per_second) && known.contains(&burst) {
+        Ok(Some(Rate { per_second, burst }))
+    } else {
+        Err(DecodeError::Field("rate"))
     }
 }

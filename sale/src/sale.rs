@@ -2,8 +2,8 @@
 
 use crate::log::{Entry, EntryFact, Log};
 use crate::options::Options;
-use crate::reservation::{Reservation, Reservations};
-use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId};
+use crate::reservations::{Position, Reservation, Reservations};
+use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId, UidRef};
 
 /// One flash sale of one stock item.
 pub struct Sale {
@@ -22,8 +22,19 @@ pub struct Sale {
     pub(crate) sold_before: u64,
     pub(crate) reservations: Reservations,
     pub(crate) log: Log,
+    /// Acceptances that MySQL does not have yet. They are events, but not in `log`.
+    pub(crate) accepted_pending: u64,
     pub(crate) relayed: EventId,
     pub(crate) stored: EventId,
+    /// What a snapshot has announced and not brought yet.
+    pub(crate) missing: Missing,
+}
+
+/// Reservations and log entries that blocks of a snapshot still have to bring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) reservations: u64,
+    pub(crate) entries: u64,
 }
 
 /// The worker's two places in a sale's log.
@@ -123,15 +134,27 @@ impl Sale {
         self.stored
     }
 
-    /// The kept events.
+    /// How many events MySQL does not have yet.
     #[must_use]
-    pub const fn log(&self) -> &Log {
-        &self.log
+    pub const fn events_pending(&self) -> u64 {
+        self.accepted_pending + self.log.len() as u64
+    }
+
+    /// Whether all blocks of its snapshot are here: always, but in the middle of loading.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.missing.reservations == 0 && self.missing.entries == 0
+    }
+
+    /// Whether a node took over, and MySQL has not yet been seen to have what this copy has.
+    #[must_use]
+    pub const fn is_fenced(&self) -> bool {
+        self.fenced
     }
 
     /// How many reservations were ever granted.
     #[must_use]
-    pub fn reservation_count(&self) -> usize {
+    pub const fn reservation_count(&self) -> u32 {
         self.reservations.len()
     }
 
@@ -157,15 +180,21 @@ impl Sale {
 
     /// One reservation.
     #[must_use]
-    pub fn reservation(&self, rid: ReservationId) -> Option<&Reservation> {
-        self.reservations
-            .find(rid)
-            .map(|(_, reservation)| reservation)
+    pub fn reservation(&self, rid: ReservationId) -> Option<Reservation<'_>> {
+        self.reservations.at(self.reservations.find(rid)?)
     }
 
     /// All reservations of a buyer, whatever became of them, latest first.
-    pub fn reservations_of(&self, uid: &str) -> impl Iterator<Item = &Reservation> {
+    pub fn reservations_of(&self, uid: UidRef<'_>) -> impl Iterator<Item = Reservation<'_>> {
         self.reservations.all_of(uid)
+    }
+
+    /// The instant at which the live hold that lapses first does, Unix ms.
+    #[must_use]
+    pub fn first_deadline_ms(&self) -> Option<u64> {
+        self.reservations
+            .first_due()
+            .map(|(deadline_ms, _)| deadline_ms)
     }
 
     /// Whether MySQL has the order of a reservation.
@@ -177,14 +206,36 @@ impl Sale {
     /// The events after `after`, at most `count` and of one epoch; `None` if there is none.
     #[must_use]
     pub fn events_after(&self, after: EventId, count: usize) -> Option<EventBatch> {
-        let mut entries = self.log.after(after).peekable();
-        let epoch = entries.peek()?.id.epoch;
-        let events = entries
+        let mut places = self.places_after(after.max(self.stored)).peekable();
+        let epoch = places.peek()?.id().epoch;
+        let events = places
             .take(count)
-            .take_while(|entry| entry.id.epoch == epoch)
-            .filter_map(|entry| self.event(entry))
+            .take_while(|place| place.id().epoch == epoch)
+            .filter_map(|place| self.event(&place))
             .collect();
         Some(EventBatch { epoch, events })
+    }
+
+    /// Where the events after `after` are kept: entries of the log and acceptances, in their order.
+    pub(crate) fn places_after(&self, after: EventId) -> impl Iterator<Item = Place<'_>> {
+        let mut entries = self.log.after(after).peekable();
+        let accepted = self.reservations.granted_after(after);
+        let mut accepted = accepted
+            .filter_map(|position| Some((self.reservations.rid(position)?.0, position)))
+            .peekable();
+        std::iter::from_fn(move || {
+            let entry_is_next = match (entries.peek(), accepted.peek()) {
+                (Some(entry), Some((id, _))) => entry.id < *id,
+                (entry, _) => entry.is_some(),
+            };
+            if entry_is_next {
+                entries.next().map(Place::Entry)
+            } else {
+                accepted
+                    .next()
+                    .map(|(id, position)| Place::Acceptance(id, position))
+            }
+        })
     }
 
     /// Bytes that the sale takes, about.
@@ -196,42 +247,73 @@ impl Sale {
             + self.log.heap_bytes()
     }
 
+    /// Pieces of memory that the sale is made of, about: what freeing it costs. O(1).
+    #[must_use]
+    pub fn allocation_count(&self) -> usize {
+        2 + self.reservations.allocation_count() + self.log.allocation_count()
+    }
+
     pub(crate) const fn has_ended(&self, now_ms: u64) -> bool {
         self.options.end_ms != 0 && now_ms >= self.options.end_ms
     }
 
-    fn event(&self, entry: &Entry) -> Option<Event> {
-        let fact = match entry.fact {
-            EntryFact::Opened { total, sold } => Fact::Opened {
-                name: self.options.name.clone(),
-                total,
-                sold,
-            },
-            EntryFact::Accepted(position) => {
-                let reservation = self.reservations.at(position)?;
-                Fact::Accepted {
-                    uid: reservation.uid.clone(),
+    fn event(&self, place: &Place<'_>) -> Option<Event> {
+        let rid = |position| self.reservations.rid(position);
+        let (id, at, fact) = match place {
+            Place::Acceptance(id, position) => {
+                let reservation = self.reservations.at(*position)?;
+                let fact = Fact::Accepted {
+                    uid: reservation.uid.to_owned(),
                     qty: reservation.qty,
-                    deadline: reservation.deadline_ms,
-                }
+                    deadline: reservation.deadline_ms(),
+                };
+                (*id, reservation.at_ms, fact)
             }
-            EntryFact::Confirmed(position) => Fact::Confirmed {
-                rid: self.reservations.at(position)?.rid,
-            },
-            EntryFact::Cancelled(position) => Fact::Cancelled {
-                rid: self.reservations.at(position)?.rid,
-            },
-            EntryFact::Expired(position) => Fact::Expired {
-                rid: self.reservations.at(position)?.rid,
-            },
-            EntryFact::Restocked(delta) => Fact::Restocked { delta },
-            EntryFact::Closed => Fact::Closed,
-            EntryFact::Epoch { previous } => Fact::Epoch { previous },
+            Place::Entry(entry) => {
+                let fact = match &entry.fact {
+                    EntryFact::Opened(opened) => Fact::Opened {
+                        name: self.options.name.clone(),
+                        total: opened.total,
+                        sold: opened.sold,
+                    },
+                    EntryFact::Confirmed(position) => Fact::Confirmed {
+                        rid: rid(*position)?,
+                    },
+                    EntryFact::Cancelled(position) => Fact::Cancelled {
+                        rid: rid(*position)?,
+                    },
+                    EntryFact::Expired(position) => Fact::Expired {
+                        rid: rid(*position)?,
+                    },
+                    EntryFact::Restocked(delta) => Fact::Restocked { delta: *delta },
+                    EntryFact::Closed => Fact::Closed,
+                    EntryFact::Epoch(previous) => Fact::Epoch {
+                        previous: **previous,
+                    },
+                };
+                (entry.id, entry.at_ms, fact)
+            }
         };
         Some(Event {
-            seq: entry.id.seq,
-            at: entry.at_ms,
+            seq: id.seq,
+            at,
             fact,
         })
+    }
+}
+
+/// Where an event is kept.
+pub(crate) enum Place<'a> {
+    Entry(&'a Entry),
+    /// An acceptance is its reservation.
+    Acceptance(EventId, Position),
+}
+
+impl Place<'_> {
+    pub(crate) const fn id(&self) -> EventId {
+        match self {
+            Self::Entry(entry) => entry.id,
+            Self::Acceptance(id, _) => *id,
+        }
     }
 }

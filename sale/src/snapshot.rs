@@ -1,156 +1,354 @@
 //! A whole sale as blocks of bytes, for RDB files, rewritten AOFs and digests.
 //!
-//! The first block is the header, which says how many reservations and events follow; then come
-//! the reservations, then the log, some hundred a block. Indexes are not saved, they are built again
-//! from what is. Two sales with the same blocks are the same sale.
+//! The first block is the header, which says how many reservations and log entries follow; then come
+//! the reservations, then the entries, some hundreds a block. Indexes are not saved, they are built
+//! again from what is. Two sales with the same blocks are the same sale.
+//!
+//! A block of reservations says what they have in common and counts each from the one before: a
+//! usual reservation takes its buyer's id and four bytes.
 
+use crate::audit::AuditError;
+use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_number, put_signed};
+use crate::effect::{Block, begin_block, put_token, state_of_code, take_token};
 use crate::error::ApplyError;
-use crate::log::{Entry, Log};
+use crate::log::{Entry, EntryFact, Log, Opened};
 use crate::options::Options;
-use crate::reservation::{Reservation, Reservations};
-use crate::sale::Sale;
-use seckill_protocol::EventId;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use crate::reservations::{Position, RESERVATIONS_MAX, Reservation, Reservations, code_of_state};
+use crate::sale::{Missing, Sale};
+use seckill_protocol::{EventId, ReservationId};
 
-/// Reservations, or events, in a block: of the longest ids and tokens about 64 KiB.
-const ITEMS_PER_BLOCK: usize = 200;
+/// Reservations, or entries, in a block: of the longest ids and tokens about 64 KiB.
+const ITEMS_PER_BLOCK: Position = 240;
 
-/// One block of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part<'a>(Content<'a>);
+const HEADER: u8 = 1;
+const RESERVATIONS: u8 = 2;
+const ENTRIES: u8 = 3;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Content<'a> {
-    Header(Box<Header>),
-    Reservations(Cow<'a, [Reservation]>),
-    Log(Cow<'a, [Entry]>),
+const STATE: u8 = 0b11;
+const HAS_OLDER: u8 = 0b100;
+const HAS_TOKEN: u8 = 0b1000;
+const IS_SINGLE: u8 = 0b1_0000;
+const ITEM_BITS: u8 = STATE | HAS_OLDER | HAS_TOKEN | IS_SINGLE;
+
+/// Why blocks do not make a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Its bytes do not read.
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    /// It is not the next block of this sale.
+    #[error("a block of a snapshot is out of place")]
+    OutOfPlace,
+    /// A reservation cannot stand where it does.
+    #[error("reservation {0} of a snapshot is out of place")]
+    Reservation(ReservationId),
+    /// A reservation says of its buyer what the others do not bear out.
+    #[error("the reservations of a snapshot disagree about their buyers")]
+    Buyers,
+    /// The sale does not add up.
+    #[error("the snapshot does not add up: {0}")]
+    Audit(#[from] AuditError),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
-    options: Options,
-    paused: bool,
-    closed: bool,
-    fenced: bool,
-    head: EventId,
-    total: u64,
-    available: u64,
-    held: u64,
-    sold: u64,
-    sold_before: u64,
-    relayed: EventId,
-    stored: EventId,
-    reservations: u64,
-    events: u64,
-}
-
-// === impl Part ===
-
-impl Part<'_> {
-    /// How many reservations and events follow, if this is the first block.
-    #[must_use]
-    pub fn following(&self) -> Option<u64> {
-        match &self.0 {
-            Content::Header(header) => Some(header.reservations.saturating_add(header.events)),
-            Content::Reservations(_) | Content::Log(_) => None,
-        }
-    }
-
-    /// How many reservations or events this block holds.
-    #[must_use]
-    pub fn items(&self) -> usize {
-        match &self.0 {
-            Content::Header(_) => 0,
-            Content::Reservations(list) => list.len(),
-            Content::Log(list) => list.len(),
-        }
+impl From<RestoreError> for ApplyError {
+    fn from(error: RestoreError) -> Self {
+        Self::Restore(error)
     }
 }
 
-// === impl Sale ===
+// === Writing ===
 
 impl Sale {
-    /// The sale's blocks, in the order in which they are to be restored.
-    pub fn snapshot(&self) -> impl Iterator<Item = Part<'_>> {
-        let header = Header {
-            options: self.options.clone(),
-            paused: self.paused,
-            closed: self.closed,
-            fenced: self.fenced,
-            head: self.head,
-            total: self.total,
-            available: self.available,
-            held: self.held,
-            sold: self.sold,
-            sold_before: self.sold_before,
-            relayed: self.relayed,
-            stored: self.stored,
-            reservations: self.reservations.len() as u64,
-            events: self.log.len() as u64,
-        };
-        let reservations = self.reservations.as_slice().chunks(ITEMS_PER_BLOCK);
-        // The log is a ring: where it happens to wrap must not show in the blocks.
-        let (first, second) = self.log.as_slices();
-        let events = first.len() + second.len();
-        let log = (0..events.div_ceil(ITEMS_PER_BLOCK)).map(move |block| {
-            let items = first.iter().chain(second).skip(block * ITEMS_PER_BLOCK);
-            items.take(ITEMS_PER_BLOCK).cloned().collect::<Vec<_>>()
-        });
-        std::iter::once(Content::Header(Box::new(header)))
-            .chain(reservations.map(|list| Content::Reservations(Cow::Borrowed(list))))
-            .chain(log.map(|list| Content::Log(Cow::Owned(list))))
-            .map(Part)
+    /// Hands the sale's blocks to `write`, in the order in which they are to be restored.
+    pub fn for_each_block(&self, mut write: impl FnMut(&[u8])) {
+        let mut out = Vec::new();
+        self.put_header(&mut out);
+        write(&out);
+        for run in self.reservations.runs() {
+            let mut next = run;
+            while !next.is_empty() {
+                let end = next.start.saturating_add(ITEMS_PER_BLOCK).min(next.end);
+                self.put_reservations(&mut out, next.start..end);
+                write(&out);
+                next.start = end;
+            }
+        }
+        let mut entries = self.log.after(EventId::ZERO).peekable();
+        while entries.peek().is_some() {
+            begin_block(&mut out);
+            out.push(ENTRIES);
+            for entry in entries.by_ref().take(ITEMS_PER_BLOCK as usize) {
+                put_entry(&mut out, entry);
+            }
+            write(&out);
+        }
     }
 
+    fn put_header(&self, out: &mut Vec<u8>) {
+        begin_block(out);
+        out.push(HEADER);
+        self.options.put(out);
+        out.extend([self.paused, self.closed, self.fenced].map(u8::from));
+        for id in [self.head, self.relayed, self.stored] {
+            put_id(out, id);
+        }
+        for number in [
+            self.total,
+            self.available,
+            self.held,
+            self.sold,
+            self.sold_before,
+            self.reservations.len().into(),
+            self.log.len() as u64,
+        ] {
+            put_number(out, number);
+        }
+    }
+
+    /// A block of reservations of one run.
+    fn put_reservations(&self, out: &mut Vec<u8>, positions: std::ops::Range<Position>) {
+        begin_block(out);
+        out.push(RESERVATIONS);
+        let mut before: Option<Reservation<'_>> = None;
+        for position in positions {
+            let Some(reservation) = self.reservations.at(position) else {
+                return;
+            };
+            let (seq, at_ms) = match before {
+                None => {
+                    put_number(out, reservation.rid.0.epoch);
+                    put_number(out, reservation.hold_ms);
+                    out.push(reservation.restored.into());
+                    (0, 0)
+                }
+                Some(before) => (before.rid.0.seq, before.at_ms),
+            };
+            put_number(out, reservation.rid.0.seq - seq);
+            put_number(out, reservation.at_ms - at_ms);
+            let has_older = self.reservations.has_older(position);
+            put_item(out, &reservation, has_older);
+            before = Some(reservation);
+        }
+    }
+}
+
+fn put_item(out: &mut Vec<u8>, reservation: &Reservation<'_>, has_older: bool) {
+    let mut bits = code_of_state(reservation.state);
+    for (bit, is_set) in [
+        (HAS_OLDER, has_older),
+        (HAS_TOKEN, reservation.token.is_some()),
+        (IS_SINGLE, reservation.qty == 1),
+    ] {
+        bits |= if is_set { bit } else { 0 };
+    }
+    out.push(bits);
+    put_bytes(out, reservation.uid.as_bytes());
+    if reservation.qty != 1 {
+        put_number(out, reservation.qty.into());
+    }
+    if reservation.token.is_some() {
+        put_token(out, reservation.token);
+    }
+}
+
+/// The byte that names an entry's fact.
+mod fact {
+    pub(super) const CONFIRMED: u8 = 1;
+    pub(super) const CANCELLED: u8 = 2;
+    pub(super) const EXPIRED: u8 = 3;
+    pub(super) const RESTOCKED: u8 = 4;
+    pub(super) const CLOSED: u8 = 5;
+    pub(super) const OPENED: u8 = 6;
+    pub(super) const EPOCH: u8 = 7;
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
+    put_id(out, entry.id);
+    put_number(out, entry.at_ms);
+    match &entry.fact {
+        EntryFact::Confirmed(position) => put_step(out, fact::CONFIRMED, *position),
+        EntryFact::Cancelled(position) => put_step(out, fact::CANCELLED, *position),
+        EntryFact::Expired(position) => put_step(out, fact::EXPIRED, *position),
+        EntryFact::Restocked(delta) => {
+            out.push(fact::RESTOCKED);
+            put_signed(out, *delta);
+        }
+        EntryFact::Closed => out.push(fact::CLOSED),
+        EntryFact::Opened(opened) => {
+            out.push(fact::OPENED);
+            put_number(out, opened.total);
+            put_number(out, opened.sold);
+        }
+        EntryFact::Epoch(previous) => {
+            out.push(fact::EPOCH);
+            put_id(out, **previous);
+        }
+    }
+}
+
+fn put_step(out: &mut Vec<u8>, fact: u8, position: Position) {
+    out.push(fact);
+    put_number(out, position.into());
+}
+
+// === Reading ===
+
+impl Sale {
     /// Begins a sale from its first block.
     ///
     /// # Errors
-    /// [`ApplyError::NotOpened`] if it is another block.
-    pub fn from_snapshot(part: Part<'_>, seed: u64) -> Result<Self, ApplyError> {
-        let Content::Header(header) = part.0 else {
-            return Err(ApplyError::NotOpened);
-        };
-        Ok(Self {
-            options: header.options,
-            paused: header.paused,
-            closed: header.closed,
-            fenced: header.fenced,
-            head: header.head,
-            total: header.total,
-            available: header.available,
-            held: header.held,
-            sold: header.sold,
-            sold_before: header.sold_before,
+    /// [`RestoreError`] if it is another block, or broken.
+    pub fn from_block(block: Block<'_>, seed: u64) -> Result<Self, RestoreError> {
+        let mut reader = block.0;
+        if reader.byte()? != HEADER {
+            return Err(RestoreError::OutOfPlace);
+        }
+        let options = Options::take(&mut reader)?;
+        let (paused, closed) = (reader.flag("paused")?, reader.flag("closed")?);
+        let fenced = reader.flag("fenced")?;
+        let (head, relayed, stored) = (reader.id()?, reader.id()?, reader.id()?);
+        let mut sale = Self {
+            options,
+            paused,
+            closed,
+            fenced,
+            head,
+            total: reader.number()?,
+            available: reader.number()?,
+            held: reader.number()?,
+            sold: reader.number()?,
+            sold_before: reader.number()?,
             reservations: Reservations::new(seed),
             log: Log::default(),
-            relayed: header.relayed,
-            stored: header.stored,
-        })
+            accepted_pending: 0,
+            relayed,
+            stored,
+            missing: Missing {
+                reservations: reader.number()?,
+                entries: reader.number()?,
+            },
+        };
+        reader.end()?;
+        if sale.missing.reservations > RESERVATIONS_MAX.into() {
+            return Err(DecodeError::Field("reservations").into());
+        }
+        sale.finish_if_complete()?;
+        Ok(sale)
     }
 
-    /// Adds another block.
+    /// Adds the next block; with the last one the sale is complete.
     ///
     /// # Errors
-    /// [`ApplyError::AlreadyOpened`] for a first block; [`ApplyError::BadEffect`] if it is not the
-    /// next one.
-    pub fn restore(&mut self, part: Part<'_>) -> Result<(), ApplyError> {
-        match part.0 {
-            Content::Header(_) => Err(ApplyError::AlreadyOpened),
-            Content::Reservations(list) => {
-                for reservation in list.into_owned() {
-                    if !self.reservations.push(reservation) {
-                        return Err(ApplyError::BadEffect("snapshot.reservations"));
-                    }
-                }
-                Ok(())
+    /// [`RestoreError`] if it is not the next one, is broken, or is the last one and the sale does not
+    /// add up.
+    pub fn restore_block(&mut self, block: Block<'_>) -> Result<(), RestoreError> {
+        let mut reader = block.0;
+        match reader.byte()? {
+            RESERVATIONS if self.missing.reservations > 0 => {
+                self.take_reservations(&mut reader)?;
             }
-            Content::Log(list) => {
-                for entry in list.into_owned() {
-                    self.log.push(entry);
-                }
-                Ok(())
+            ENTRIES if self.missing.reservations == 0 && self.missing.entries > 0 => {
+                self.take_entries(&mut reader)?;
+            }
+            _ => return Err(RestoreError::OutOfPlace),
+        }
+        self.finish_if_complete()
+    }
+
+    fn take_reservations(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+        let epoch = reader.number()?;
+        let hold_ms = reader.number()?;
+        let restored = reader.flag("restored")?;
+        let (mut seq, mut at_ms) = (0_u64, 0_u64);
+        loop {
+            let next = self.missing.reservations.checked_sub(1);
+            self.missing.reservations = next.ok_or(RestoreError::OutOfPlace)?;
+            let out_of_range = DecodeError::Field("reservation");
+            seq = seq.checked_add(reader.number()?).ok_or(out_of_range)?;
+            at_ms = at_ms.checked_add(reader.number()?).ok_or(out_of_range)?;
+            let bits = reader.byte()?;
+            let state = state_of_code(bits & STATE).filter(|_| bits & !ITEM_BITS == 0);
+            let uid = reader.uid()?;
+            let qty = if bits & IS_SINGLE == 0 {
+                reader.number_u32("qty")?
+            } else {
+                1
+            };
+            let token = if bits & HAS_TOKEN == 0 {
+                None
+            } else {
+                take_token(reader)?
+            };
+            let reservation = Reservation {
+                rid: ReservationId::new(epoch, seq),
+                uid,
+                qty,
+                state: state.ok_or(out_of_range)?,
+                at_ms,
+                hold_ms,
+                token,
+                restored,
+            };
+            self.load_reservation(&reservation, bits & HAS_OLDER != 0)?;
+            if reader.is_empty() {
+                return Ok(());
             }
         }
     }
+
+    fn load_reservation(
+        &mut self,
+        reservation: &Reservation<'_>,
+        has_older: bool,
+    ) -> Result<(), RestoreError> {
+        let rid = reservation.rid;
+        if rid.0 > self.head {
+            return Err(RestoreError::Reservation(rid));
+        }
+        let loaded = self.reservations.load(reservation, has_older);
+        loaded.map(|_| ()).ok_or(RestoreError::Reservation(rid))
+    }
+
+    fn take_entries(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+        loop {
+            let next = self.missing.entries.checked_sub(1);
+            self.missing.entries = next.ok_or(RestoreError::OutOfPlace)?;
+            let entry = take_entry(reader)?;
+            self.log.push(entry);
+            if reader.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn finish_if_complete(&mut self) -> Result<(), RestoreError> {
+        if !self.is_complete() {
+            return Ok(());
+        }
+        if !self.reservations.index() {
+            return Err(RestoreError::Buyers);
+        }
+        self.accepted_pending = self.reservations.granted_count_after(self.stored);
+        Ok(self.audit_figures()?)
+    }
+}
+
+fn take_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
+    Ok(Entry {
+        id: reader.id()?,
+        at_ms: reader.number()?,
+        fact: match reader.byte()? {
+            fact::CONFIRMED => EntryFact::Confirmed(reader.number_u32("position")?),
+            fact::CANCELLED => EntryFact::Cancelled(reader.number_u32("position")?),
+            fact::EXPIRED => EntryFact::Expired(reader.number_u32("position")?),
+            fact::RESTOCKED => EntryFact::Restocked(reader.signed()?),
+            fact::CLOSED => EntryFact::Closed,
+            fact::OPENED => EntryFact::Opened(Box::new(Opened {
+                total: reader.number()?,
+                sold: reader.number()?,
+            })),
+            fact::EPOCH => EntryFact::Epoch(Box::new(reader.id()?)),
+            _ => return Err(DecodeError::Field("fact")),
+        },
+    })
 }

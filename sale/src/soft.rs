@@ -1,15 +1,17 @@
 //! The node's own view of a sale: counters and rates. In no RDB, AOF or replica.
+//!
+//! A buyer's rate is kept while it can refuse him and forgotten afterwards. It takes about 25 bytes,
+//! and there are at most about a million: beyond that the ones that would be forgotten soonest are
+//! forgotten early, which grants those buyers a try or two more than their rate.
 
 use crate::options::Rate;
-use foldhash::quality::FixedState;
-use hashbrown::HashTable;
+use crate::table::Table;
 use seckill_protocol::Verdict;
-use std::hash::BuildHasher;
 
 const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
-/// Below so many buyers the table is not searched for what can be forgotten.
-const BUYERS_BEFORE_PRUNING: usize = 1024;
+/// Segments of the buyers' table at most: room for about a million.
+const SEGMENTS_MAX: usize = 1280;
 
 /// How often TRY gave each verdict on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,14 +39,15 @@ pub struct Soft {
     /// What was decided here.
     pub counters: Counters,
     sale_tat_ns: u64,
-    buyers: HashTable<BuyerRate>,
-    prune_at: usize,
-    hasher: FixedState,
+    buyers: Table<BuyerRate>,
+    /// From when on no buyer's rate matters any more.
+    buyers_until_ns: u64,
 }
 
 /// A buyer by the hash of his id: 64 seeded bits do not collide among the buyers of a sale.
 struct BuyerRate {
     hash: u64,
+    /// GCRA's theoretical arrival time.
     tat_ns: u64,
 }
 
@@ -69,15 +72,23 @@ impl Counters {
 // === impl Soft ===
 
 impl Soft {
-    /// Nothing counted yet. `seed` keeps buyers from choosing ids that collide.
+    /// Nothing counted yet.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub const fn new() -> Self {
         Self {
-            counters: Counters::default(),
+            counters: Counters {
+                tries: 0,
+                accepted: 0,
+                duplicate: 0,
+                soldout: 0,
+                limited: 0,
+                notstarted: 0,
+                ended: 0,
+                paused: 0,
+            },
             sale_tat_ns: 0,
-            buyers: HashTable::new(),
-            prune_at: BUYERS_BEFORE_PRUNING,
-            hasher: FixedState::with_seed(seed),
+            buyers: Table::new(),
+            buyers_until_ns: 0,
         }
     }
 
@@ -88,8 +99,21 @@ impl Soft {
 
     /// Bytes on the heap, about.
     #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.buyers.capacity() * (size_of::<BuyerRate>() + 1)
+    pub const fn heap_bytes(&self) -> usize {
+        self.buyers.heap_bytes()
+    }
+
+    /// Pieces of memory, about. O(1).
+    #[must_use]
+    pub const fn allocation_count(&self) -> usize {
+        self.buyers.segment_count()
+    }
+
+    /// Gives back what is kept of buyers none of whose rates matters any more.
+    pub fn forget(&mut self, now_ms: u64) {
+        if !self.buyers.is_empty() && self.buyers_until_ns <= now_ms.saturating_mul(NS_PER_MS) {
+            self.buyers = Table::new();
+        }
     }
 
     /// Takes a try from the buyer's rate, if he has one left, and asks the sale's.
@@ -98,7 +122,7 @@ impl Soft {
     /// The ms until a retry can succeed.
     pub(crate) fn admit(
         &mut self,
-        uid: &str,
+        hash: u64,
         user_rate: Option<Rate>,
         rate: Option<Rate>,
         now_ms: u64,
@@ -106,9 +130,11 @@ impl Soft {
         let now_ns = now_ms.saturating_mul(NS_PER_MS);
         let mut buyer_wait_ns = 0;
         if let Some(user_rate) = user_rate {
-            let tat_ns = self.buyer_tat(uid, now_ns);
-            *tat_ns = conform(*tat_ns, user_rate, now_ns).map_err(wait_ms)?;
-            buyer_wait_ns = conform(*tat_ns, user_rate, now_ns).err().unwrap_or(0);
+            let known = self.buyers.find(hash, |buyer| buyer.hash == hash);
+            let tat_ns = known.map_or(0, |buyer| buyer.tat_ns);
+            let tat_ns = conform(tat_ns, user_rate, now_ns).map_err(wait_ms)?;
+            self.keep_buyer(BuyerRate { hash, tat_ns }, now_ns);
+            buyer_wait_ns = conform(tat_ns, user_rate, now_ns).err().unwrap_or(0);
         }
         if let Some(rate) = rate {
             // A try that the sale's rate refuses has still used up one of the buyer's: it is him
@@ -119,18 +145,41 @@ impl Soft {
         Ok(())
     }
 
-    fn buyer_tat(&mut self, uid: &str, now_ns: u64) -> &mut u64 {
-        if self.buyers.len() >= self.prune_at {
-            // One whose time has passed is like one who was never seen.
-            self.buyers.retain(|buyer| buyer.tat_ns > now_ns);
-            self.prune_at = (self.buyers.len() * 2).max(BUYERS_BEFORE_PRUNING);
+    fn keep_buyer(&mut self, buyer: BuyerRate, now_ns: u64) {
+        let hash = buyer.hash;
+        self.buyers_until_ns = self.buyers_until_ns.max(buyer.tat_ns);
+        if let Some(known) = self.buyers.find_mut(hash, |known| known.hash == hash) {
+            *known = buyer;
+            return;
         }
-        let hash = self.hasher.hash_one(uid);
-        let entry = self
-            .buyers
-            .entry(hash, |buyer| buyer.hash == hash, |buyer| buyer.hash)
-            .or_insert(BuyerRate { hash, tat_ns: 0 });
-        &mut entry.into_mut().tat_ns
+        if self.buyers.is_full_at(hash) {
+            self.make_room(hash, now_ns);
+        }
+        self.buyers.insert(hash, buyer, |buyer| buyer.hash);
+    }
+
+    /// Forgets buyers where one more is to be kept: those whose time has passed, who are like buyers
+    /// who were never seen, and of a table that may not grow the half whose time passes first.
+    fn make_room(&mut self, hash: u64, now_ns: u64) {
+        self.buyers
+            .retain_neighbours(hash, |buyer| buyer.tat_ns > now_ns);
+        if self.buyers.is_full_at(hash) && self.buyers.segment_count() >= SEGMENTS_MAX {
+            let mut tats: Vec<u64> = self.buyers.neighbours(hash).map(|b| b.tat_ns).collect();
+            let middle = tats.len() / 2;
+            let (_, &mut median_ns, _) = tats.select_nth_unstable(middle);
+            let mut kept = 0;
+            self.buyers.retain_neighbours(hash, |buyer| {
+                let keep = buyer.tat_ns > median_ns || buyer.tat_ns == median_ns && kept < middle;
+                kept += usize::from(keep);
+                keep
+            });
+        }
+    }
+}
+
+impl Default for Soft {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -156,16 +205,22 @@ const fn wait_ms(wait_ns: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use foldhash::quality::FixedState;
+    use std::hash::BuildHasher;
 
     const RATE: Rate = Rate {
         per_second: 10,
         burst: 3,
     };
 
+    fn hash(buyer: u64) -> u64 {
+        FixedState::with_seed(1).hash_one(buyer)
+    }
+
     #[test]
     fn a_burst_passes_then_one_an_interval() {
-        let mut soft = Soft::new(1);
-        let mut admit = |now_ms| soft.admit("u", None, Some(RATE), now_ms);
+        let mut soft = Soft::new();
+        let mut admit = |now_ms| soft.admit(1, None, Some(RATE), now_ms);
         assert_eq!([admit(1000), admit(1000), admit(1000)], [Ok(()); 3]);
         assert_eq!(admit(1000), Err(100));
         assert_eq!(admit(1099), Err(1));
@@ -175,12 +230,12 @@ mod tests {
 
     #[test]
     fn one_buyer_asking_often_does_not_slow_another() {
-        let mut soft = Soft::new(1);
+        let mut soft = Soft::new();
         for _ in 0..3 {
-            assert_eq!(soft.admit("a", Some(RATE), None, 0), Ok(()));
+            assert_eq!(soft.admit(1, Some(RATE), None, 0), Ok(()));
         }
-        assert_eq!(soft.admit("a", Some(RATE), None, 0), Err(100));
-        assert_eq!(soft.admit("b", Some(RATE), None, 0), Ok(()));
+        assert_eq!(soft.admit(1, Some(RATE), None, 0), Err(100));
+        assert_eq!(soft.admit(2, Some(RATE), None, 0), Ok(()));
     }
 
     #[test]
@@ -189,30 +244,42 @@ mod tests {
             per_second: 1,
             burst: 1,
         };
-        let mut soft = Soft::new(1);
-        assert_eq!(soft.admit("a", Some(slow), Some(RATE), 0), Ok(()));
-        for uid in ["b", "c"] {
-            assert_eq!(soft.admit(uid, Some(slow), Some(RATE), 0), Ok(()));
+        let mut soft = Soft::new();
+        for buyer in 1..=3 {
+            assert_eq!(soft.admit(buyer, Some(slow), Some(RATE), 0), Ok(()));
         }
-        assert_eq!(soft.admit("d", Some(slow), Some(RATE), 0), Err(1000));
+        assert_eq!(soft.admit(4, Some(slow), Some(RATE), 0), Err(1000));
     }
 
     #[test]
     fn a_clock_that_goes_back_does_not_lock_the_sale() {
-        let mut soft = Soft::new(1);
+        let mut soft = Soft::new();
         for _ in 0..3 {
-            assert_eq!(soft.admit("a", None, Some(RATE), 1_000_000), Ok(()));
+            assert_eq!(soft.admit(1, None, Some(RATE), 1_000_000), Ok(()));
         }
-        assert_eq!(soft.admit("a", None, Some(RATE), 0), Err(100));
+        assert_eq!(soft.admit(1, None, Some(RATE), 0), Err(100));
     }
 
     #[test]
     fn buyers_whose_time_has_passed_are_forgotten() {
-        let mut soft = Soft::new(1);
+        let mut soft = Soft::new();
         for n in 0..100_000_u64 {
-            let uid = format!("u{n}");
-            assert_eq!(soft.admit(&uid, Some(RATE), None, n), Ok(()));
+            assert_eq!(soft.admit(hash(n), Some(RATE), None, n), Ok(()));
         }
         assert!(soft.buyers.len() < 4096, "{}", soft.buyers.len());
+        soft.forget(100_098);
+        assert!(!soft.buyers.is_empty(), "the last one still has to wait");
+        soft.forget(100_099);
+        assert_eq!(soft.heap_bytes(), Soft::new().heap_bytes());
+    }
+
+    #[test]
+    fn what_is_kept_of_buyers_is_bounded_however_many_ask_at_once() {
+        let mut soft = Soft::new();
+        for n in 0..3_000_000 {
+            assert_eq!(soft.admit(hash(n), Some(RATE), None, 0), Ok(()));
+        }
+        assert!(soft.buyers.len() < 1_300_000, "{}", soft.buyers.len());
+        assert!(soft.heap_bytes() < 48_000_000, "{}", soft.heap_bytes());
     }
 }

@@ -1,13 +1,13 @@
 //! `SECKILL.ACK`
 
-use crate::args::{self, Args};
+use crate::args;
 use crate::error::Result;
 use crate::request::Request;
 use seckill_protocol::EventId;
 use seckill_sale::Cursor;
 
 pub(crate) fn ack(request: &Request<'_>) -> Result<()> {
-    let mut args = Args::new(request.args());
+    let mut args = request.args();
     let cursor = match args.next_word() {
         None => return Err(crate::error::Error::Arity),
         Some(word) => match word.as_bytes() {

@@ -1,17 +1,16 @@
 //! `SECKILL.ALTER`
 
 use super::given::Given;
-use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::request::Request;
 
 const EXPECTED: &str = "LIMIT, START, END, HOLD, RATE, USERRATE or NAME";
 
 pub(crate) fn alter(request: &Request<'_>) -> Result<()> {
-    if request.args().is_empty() {
+    if request.args().len() == 0 {
         return Err(Error::Arity);
     }
-    let mut args = Args::new(request.args());
+    let mut args = request.args();
     let mut given = Given::default();
     while let Some(word) = args.next_word() {
         if !given.take(&word, &mut args)? {

@@ -1,6 +1,5 @@
 //! `SECKILL.APPLY`: how effects reach replicas and the AOF.
 
-use crate::args::Args;
 use crate::error::{Error, Result, bad};
 use crate::request::Request;
 use seckill_sale::Payload;
@@ -11,7 +10,7 @@ pub(crate) fn apply(request: &Request<'_>) -> Result<()> {
             "SECKILL.APPLY is for replication and the AOF; it is refused from a client",
         ));
     }
-    let mut args = Args::new(request.args());
+    let mut args = request.args();
     let payload = args.next()?;
     args.end()?;
     let replayed = Payload::decode(payload)

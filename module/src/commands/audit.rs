@@ -1,11 +1,10 @@
 //! `SECKILL.AUDIT`
 
-use crate::args::Args;
 use crate::error::{Result, c_text};
 use crate::request::Request;
 
 pub(crate) fn audit(request: &Request<'_>) -> Result<()> {
-    Args::new(request.args()).end()?;
+    request.args().end()?;
     request.read(|entry| {
         let figures = entry.sale.audit()?;
         request.reply_word(&c_text(&format!(

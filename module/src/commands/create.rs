@@ -2,17 +2,15 @@
 
 use super::given::{Given, once};
 use crate::api;
-use crate::args::Args;
 use crate::entry::next_epoch;
 use crate::error::{Result, bad};
 use crate::request::Request;
-use seckill_protocol::EventId;
-use seckill_sale::{Change, Effect, Options, UNITS_MAX};
+use seckill_sale::{Effect, Options, UNITS_MAX};
 
 const EXPECTED: &str = "STOCK, SOLD, LIMIT, START, END, HOLD, RATE, USERRATE, NAME or PAUSED";
 
 pub(crate) fn create(request: &Request<'_>) -> Result<()> {
-    let mut args = Args::new(request.args());
+    let mut args = request.args();
     let mut given = Given::default();
     let (mut stock, mut sold, mut paused) = (None, None, None);
     while let Some(word) = args.next_word() {
@@ -37,16 +35,14 @@ pub(crate) fn create(request: &Request<'_>) -> Result<()> {
         )));
     }
     let now_ms = api::now_ms();
-    let mut change = Change::new(EventId::ZERO);
-    change.effects.push(Effect::Opened {
+    request.create(&Effect::Opened {
         epoch: next_epoch(now_ms),
         at_ms: now_ms,
-        options,
+        options: Box::new(options),
         total,
         sold,
         paused: paused.is_some(),
-    });
-    request.create(change)?;
+    })?;
     request.reply_ok();
     Ok(())
 }

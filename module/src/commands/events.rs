@@ -1,9 +1,11 @@
-//! `SECKILL.EVENTS`
+//! `SECKILL.EVENTS`: the log, now or as soon as there is something in it.
 
-use crate::args::Args;
+use crate::api::{self, RawCommand, RawContext, RawString};
+use crate::args::{Args, MS_MAX};
 use crate::error::{Result, bad, quote};
-use crate::request::Request;
+use crate::request::{Request, run};
 use seckill_protocol::{Event, EventBatch, EventId, Fact};
+use std::ffi::c_int;
 use std::fmt::Write as _;
 
 const COUNT_DEFAULT: usize = 1000;
@@ -19,18 +21,65 @@ struct Asked {
     after: EventId,
     count: usize,
     format: Format,
+    /// For how long the client waits for an event; 0: for ever.
+    block_ms: Option<u64>,
 }
 
 pub(crate) fn events(request: &Request<'_>) -> Result<()> {
-    let asked = read(Args::new(request.args()))?;
+    let asked = read(request.args())?;
     // Reading the log is a writing command: it releases what is overdue first, so that a sale that
     // nobody asks for still gives its units back in time.
-    let mut batch = None;
+    let (mut batch, mut due_in_ms) = (None, None);
     request.write(
-        |_, _, _| Ok(((), None)),
-        |sale, ()| batch = sale.events_after(asked.after, asked.count),
+        |_, _, now_ms| Ok((now_ms, None)),
+        |sale, now_ms| {
+            batch = sale.events_after(asked.after, asked.count);
+            let deadline_ms = sale.first_deadline_ms();
+            due_in_ms = deadline_ms.map(|ms| ms.saturating_sub(now_ms).max(1));
+        },
     )?;
-    match (batch, asked.format) {
+    match asked.block_ms {
+        Some(block_ms) if batch.is_none() && !request.is_blocking_denied() => {
+            // No longer than until a hold lapses: whoever asks again then releases it.
+            let timeout_ms = match (block_ms, due_in_ms) {
+                (0, due_in_ms) => due_in_ms.unwrap_or(0),
+                (block_ms, due_in_ms) => due_in_ms.map_or(block_ms, |ms| ms.min(block_ms)),
+            };
+            request.wait(timeout_ms, READY, TIMEOUT);
+            Ok(())
+        }
+        _ => reply(request, &asked, batch),
+    }
+}
+
+const READY: RawCommand = ready;
+const TIMEOUT: RawCommand = timeout;
+
+/// Something happened to a sale that the client waits for.
+extern "C" fn ready(context: RawContext, argv: *mut RawString, argc: c_int) -> c_int {
+    let mut waits_on = false;
+    run(context, argv, argc, |request| {
+        let asked = read(request.args())?;
+        let batch = request.read(|entry| Ok(entry.sale.events_after(asked.after, asked.count)))?;
+        waits_on = batch.is_none();
+        if waits_on {
+            return Ok(());
+        }
+        reply(request, &asked, batch)
+    });
+    if waits_on { api::WAIT_ON } else { 0 }
+}
+
+/// Nothing happened while the client waited.
+extern "C" fn timeout(context: RawContext, argv: *mut RawString, argc: c_int) -> c_int {
+    run(context, argv, argc, |request| {
+        let asked = read(request.args())?;
+        reply(request, &asked, None)
+    })
+}
+
+fn reply(request: &Request<'_>, asked: &Asked, batch: Option<EventBatch>) -> Result<()> {
+    match (batch, &asked.format) {
         (None, Format::Packed) => request.reply_null(),
         (Some(batch), Format::Packed) => {
             let packed = batch.to_packed().map_err(bad)?;
@@ -52,6 +101,7 @@ fn read(mut args: Args<'_>) -> Result<Asked> {
         after: EventId::ZERO,
         count: COUNT_DEFAULT,
         format: Format::Packed,
+        block_ms: None,
     };
     while let Some(word) = args.next_word() {
         match word.as_bytes() {
@@ -62,11 +112,15 @@ fn read(mut args: Args<'_>) -> Result<Asked> {
             }
             b"COUNT" => asked.count = args.number_of("COUNT", 1..=COUNT_MAX)?,
             b"FORMAT" => asked.format = format(args.value_of("FORMAT")?)?,
-            _ => return Err(word.unknown("AFTER, COUNT or FORMAT")),
+            b"BLOCK" => asked.block_ms = Some(args.number_of("BLOCK", 0..=BLOCK_MS_MAX)?),
+            _ => return Err(word.unknown("AFTER, COUNT, FORMAT or BLOCK")),
         }
     }
     Ok(asked)
 }
+
+/// Added to the server's clock it still has to be a number.
+const BLOCK_MS_MAX: u64 = MS_MAX / 2;
 
 fn format(bytes: &[u8]) -> Result<Format> {
     if bytes.eq_ignore_ascii_case(b"packed") {

@@ -2,7 +2,7 @@
 
 use crate::args::{Args, MS_MAX, Word};
 use crate::error::{Result, bad};
-use seckill_sale::{NAME_BYTES_MAX, Options, RATE_MAX, Rate};
+use seckill_sale::{NAME_BYTES_MAX, Options, RATE_MAX, Rate, is_name};
 
 /// What was given; nothing may be given twice.
 #[derive(Default)]
@@ -91,10 +91,9 @@ fn rate(args: &mut Args<'_>, word: &str) -> Result<Option<Rate>> {
 }
 
 fn name(bytes: &[u8]) -> Result<Box<str>> {
-    let printable = |text: &&str| !text.chars().any(char::is_control);
-    match std::str::from_utf8(bytes).ok().filter(printable) {
-        Some(text) if text.len() <= NAME_BYTES_MAX => Ok(text.into()),
-        _ => Err(bad(format_args!(
+    match std::str::from_utf8(bytes).ok().filter(|text| is_name(text)) {
+        Some(text) => Ok(text.into()),
+        None => Err(bad(format_args!(
             "NAME must be at most {NAME_BYTES_MAX} bytes of UTF-8 without control characters"
         ))),
     }

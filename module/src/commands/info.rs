@@ -1,14 +1,13 @@
 //! `SECKILL.INFO`
 
 use crate::api;
-use crate::args::Args;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::request::{Field, Request};
 use seckill_sale::Rate;
 
 pub(crate) fn info(request: &Request<'_>) -> Result<()> {
-    Args::new(request.args()).end()?;
+    request.args().end()?;
     request.read(|entry| {
         request.reply_map(&fields(entry, api::now_ms()));
         Ok(())
@@ -28,7 +27,7 @@ fn fields(entry: &Entry, now_ms: u64) -> [(&'static str, Field); 31] {
         ("available", Number(sale.available())),
         ("held", Number(sale.held())),
         ("sold", Number(sale.sold())),
-        ("reservations", Number(sale.reservation_count() as u64)),
+        ("reservations", Number(sale.reservation_count().into())),
         ("limit", Number(options.limit.into())),
         ("start", Number(options.start_ms)),
         ("end", Number(options.end_ms)),
@@ -41,7 +40,7 @@ fn fields(entry: &Entry, now_ms: u64) -> [(&'static str, Field); 31] {
         ("head", Text(sale.head().to_string())),
         ("relayed", Text(sale.relayed().to_string())),
         ("stored", Text(sale.stored().to_string())),
-        ("log", Number(sale.log().len() as u64)),
+        ("log", Number(sale.events_pending())),
         ("memory", Number(entry.memory_bytes() as u64)),
         ("now", Number(now_ms)),
         ("tries", Number(counters.tries)),

@@ -1,11 +1,11 @@
 //! `SECKILL.CONFIRM` and `SECKILL.CANCEL`: the two ways in which a buyer ends a hold.
 
-use crate::args::{self, Args};
+use crate::args;
 use crate::error::Result;
 use crate::request::Request;
 
 pub(crate) fn confirm(request: &Request<'_>) -> Result<()> {
-    let mut args = Args::new(request.args());
+    let mut args = request.args();
     let rid = args::rid(args.next()?)?;
     let late = args.take_word("LATE");
     if !late && let Some(word) = args.next_word() {
@@ -19,7 +19,7 @@ pub(crate) fn confirm(request: &Request<'_>) -> Result<()> {
 }
 
 pub(crate) fn cancel(request: &Request<'_>) -> Result<()> {
-    let mut args = Args::new(request.args());
+    let mut args = request.args();
     let rid = args::rid(args.next()?)?;
     args.end()?;
     request.write(

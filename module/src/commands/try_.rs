@@ -9,7 +9,7 @@ use seckill_sale::Try;
 use std::ffi::CStr;
 
 pub(crate) fn try_(request: &Request<'_>) -> Result<()> {
-    let asked = read(Args::new(request.args()))?;
+    let asked = read(request.args())?;
     request.write(
         |sale, soft, now_ms| sale.decide_try(soft, now_ms, &asked),
         |_, verdict| {
@@ -20,24 +20,25 @@ pub(crate) fn try_(request: &Request<'_>) -> Result<()> {
 }
 
 pub(crate) fn mtry(request: &Request<'_>) -> Result<()> {
-    let uids = request.args();
-    if uids.is_empty() {
+    let mut args = request.args();
+    if args.len() == 0 {
         return Err(Error::Arity);
     }
     // All are looked at before the first is decided: a command is carried out or refused.
-    let tries: Vec<Try<'_>> = uids
-        .iter()
-        .map(|uid| {
-            Ok(Try {
-                uid: args::uid(uid)?,
+    let mut uids = Vec::with_capacity(args.len());
+    while args.len() > 0 {
+        uids.push(args::uid(args.next()?)?);
+    }
+    request.write_each(
+        uids,
+        |sale, soft, now_ms, uid| {
+            let asked = Try {
+                uid,
                 qty: 1,
                 token: None,
-            })
-        })
-        .collect::<Result<_>>()?;
-    request.write_each(
-        &tries,
-        |sale, soft, now_ms, asked| sale.decide_try(soft, now_ms, asked),
+            };
+            sale.decide_try(soft, now_ms, &asked)
+        },
         |_, verdicts| {
             request.reply_array(verdicts.len().saturating_mul(2));
             for verdict in &verdicts {

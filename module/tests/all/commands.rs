@@ -359,7 +359,7 @@ fn every_command_has_its_page_in_the_servers_manual() {
     let server = Server::start("module-docs");
     let mut client = server.client();
     let words = "CREATE ALTER TRY MTRY CONFIRM CANCEL GET USER INFO EVENTS ACK PAUSE RESUME CLOSE \
-                 RESTOCK AUDIT APPLY";
+                 RESTOCK RESTORE AUDIT APPLY";
     let listed: Vec<String> = redis::cmd("COMMAND")
         .arg(&["LIST", "FILTERBY", "MODULE", "seckill"])
         .query(&mut client.0)

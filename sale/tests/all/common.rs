@@ -1,6 +1,7 @@
 //! A sale as the module keeps it: the sale, the node's own state, and every change that was made.
 
-use seckill_protocol::{ReservationId, Verdict};
+use seckill_protocol::{EventId, ReservationId, UidRef, Verdict};
+use seckill_sale::decide::Decision;
 use seckill_sale::{Change, Effect, Options, Payload, Refusal, Sale, Soft, Try};
 
 pub(crate) const EPOCH: u64 = 1_763_800_000_000;
@@ -8,50 +9,53 @@ pub(crate) const EPOCH: u64 = 1_763_800_000_000;
 pub(crate) struct Node {
     pub(crate) sale: Sale,
     pub(crate) soft: Soft,
-    pub(crate) changes: Vec<Change>,
+    /// What was replicated, in order.
+    pub(crate) payloads: Vec<Vec<u8>>,
 }
 
 impl Node {
     pub(crate) fn open(total: u64, options: Options) -> Self {
-        let opened = Effect::Opened {
+        let mut change = Change::default();
+        change.begin(EventId::ZERO);
+        change.record(&Effect::Opened {
             epoch: EPOCH,
             at_ms: EPOCH,
-            options,
+            options: Box::new(options),
             total,
             sold: 0,
             paused: false,
-        };
-        let mut change = Change::new(seckill_protocol::EventId::ZERO);
-        change.effects.push(opened);
+        });
         Self {
-            sale: Sale::from_change(&change, 7).unwrap(),
-            soft: Soft::new(7),
-            changes: vec![change],
+            sale: created(change.payload(), 7),
+            soft: Soft::new(),
+            payloads: vec![change.payload().to_vec()],
         }
     }
 
-    pub(crate) fn perform<T>(
+    pub(crate) fn perform<'a, T>(
         &mut self,
         now_ms: u64,
-        decide: impl FnOnce(&Sale, &mut Soft) -> seckill_sale::decide::Decision<T>,
+        decide: impl FnOnce(&Sale, &mut Soft) -> Decision<'a, T>,
     ) -> Result<T, Refusal> {
-        let soft = &mut self.soft;
-        let performed = self.sale.perform(now_ms, |sale| decide(sale, soft));
-        if !performed.change.is_empty() {
-            self.changes.push(performed.change);
+        let (soft, mut change) = (&mut self.soft, Change::default());
+        let outcome = self
+            .sale
+            .perform(now_ms, &mut change, |sale| decide(sale, soft));
+        if !change.is_empty() {
+            self.payloads.push(change.payload().to_vec());
         }
-        performed.outcome
+        outcome
     }
 
     pub(crate) fn ask(
         &mut self,
         now_ms: u64,
-        uid: &str,
+        buyer: &str,
         qty: u32,
         token: Option<&str>,
     ) -> Result<Verdict, Refusal> {
         let request = Try {
-            uid,
+            uid: uid(buyer),
             qty,
             token: token.map(str::as_bytes),
         };
@@ -70,41 +74,56 @@ impl Node {
         }
     }
 
-    /// Another copy, made from the changes as they travel.
+    /// Another copy, made from what was replicated.
     pub(crate) fn replica(&self) -> Sale {
-        let mut copy: Option<Sale> = None;
-        for change in &self.changes {
-            let bytes = Payload::Change(change.clone()).encode().unwrap();
-            let Payload::Change(change) = Payload::decode(&bytes).unwrap() else {
-                panic!("a change was read back as something else");
-            };
-            match &mut copy {
-                Some(copy) => copy.apply_change(&change).unwrap(),
-                None => copy = Some(Sale::from_change(&change, 99).unwrap()),
-            }
+        let (first, rest) = self.payloads.split_first().unwrap();
+        let mut copy = created(first, 99);
+        for payload in rest {
+            apply(&mut copy, payload).unwrap();
         }
-        copy.unwrap()
+        copy
+    }
+}
+
+pub(crate) fn uid(text: &str) -> UidRef<'_> {
+    UidRef::new(text.as_bytes()).unwrap()
+}
+
+pub(crate) fn created(payload: &[u8], seed: u64) -> Sale {
+    match Payload::decode(payload).unwrap() {
+        Payload::Change(effects) => Sale::from_effects(effects, seed).unwrap(),
+        Payload::Block(_) => panic!("a change was read back as a block"),
+    }
+}
+
+pub(crate) fn apply(sale: &mut Sale, payload: &[u8]) -> Result<(), seckill_sale::ApplyError> {
+    match Payload::decode(payload)? {
+        Payload::Change(effects) => sale.apply_effects(effects),
+        Payload::Block(block) => Ok(sale.restore_block(block)?),
     }
 }
 
 /// The sale as bytes: two sales with the same bytes are the same sale.
 pub(crate) fn bytes(sale: &Sale) -> Vec<Vec<u8>> {
-    sale.snapshot()
-        .map(|part| Payload::Snapshot(part).encode().unwrap())
-        .collect()
+    let mut blocks = Vec::new();
+    sale.for_each_block(|block| blocks.push(block.to_vec()));
+    blocks
 }
 
 /// The sale, saved and loaded.
 pub(crate) fn reloaded(sale: &Sale) -> Sale {
-    let mut copy: Option<Sale> = None;
-    for block in bytes(sale) {
-        let Payload::Snapshot(part) = Payload::decode(&block).unwrap() else {
-            panic!("a snapshot was read back as something else");
-        };
-        match &mut copy {
-            Some(copy) => copy.restore(part).unwrap(),
-            None => copy = Some(Sale::from_snapshot(part, 3).unwrap()),
-        }
+    restored(&bytes(sale)).unwrap()
+}
+
+/// A sale from its blocks.
+pub(crate) fn restored(blocks: &[Vec<u8>]) -> Result<Sale, seckill_sale::ApplyError> {
+    let (first, rest) = blocks.split_first().unwrap();
+    let Payload::Block(first) = Payload::decode(first)? else {
+        panic!("a block was read back as a change")
+    };
+    let mut copy = Sale::from_block(first, 3)?;
+    for block in rest {
+        apply(&mut copy, block)?;
     }
-    copy.unwrap()
+    Ok(copy)
 }

@@ -1,6 +1,6 @@
 //! Any sequence of calls: the units are conserved, and replaying the effects gives the same sale.
 
-use crate::common::{EPOCH, Node, bytes, reloaded};
+use crate::common::{EPOCH, Node, apply, bytes, created, reloaded};
 use proptest::prelude::*;
 use seckill_protocol::{EventId, ReservationId, ReservationState, Verdict};
 use seckill_sale::{Cursor, Options, Payload, Rate};
@@ -27,7 +27,9 @@ enum Call {
         limit: u32,
         hold_ms: u64,
     },
-    TakeOver,
+    TakeOver {
+        fenced: bool,
+    },
     Pause,
     Resume,
     Close,
@@ -48,7 +50,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => (0..40_usize).prop_map(|which| Call::Cancel { which }),
         2 => (-6..8_i64).prop_map(|delta| Call::Restock { delta }),
         1 => (0..4_u32, 1..2_000_u64).prop_map(|(limit, hold_ms)| Call::Alter { limit, hold_ms }),
-        1 => Just(Call::TakeOver),
+        1 => any::<bool>().prop_map(|fenced| Call::TakeOver { fenced }),
         1 => Just(Call::Pause),
         2 => Just(Call::Resume),
         1 => Just(Call::Close),
@@ -225,8 +227,8 @@ fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                 })
                 .unwrap();
             }
-            Call::TakeOver => node
-                .perform(now_ms, |s, _| s.decide_take_over(now_ms, now_ms))
+            Call::TakeOver { fenced } => node
+                .perform(now_ms, |s, _| s.decide_take_over(now_ms, now_ms, fenced))
                 .unwrap(),
             Call::Pause => node.perform(now_ms, |s, _| s.decide_pause()).unwrap(),
             Call::Resume => node.perform(now_ms, |s, _| s.decide_resume()).unwrap(),
@@ -285,7 +287,7 @@ proptest! {
         // Rates are of the node and not of the sale, so they are left out here.
         let options = Options { rate: None, user_rate: None, ..options };
         let mut node = run(10, options, before);
-        let mut copy = Node { sale: reloaded(&node.sale), soft: seckill_sale::Soft::new(1), changes: Vec::new() };
+        let mut copy = Node { sale: reloaded(&node.sale), soft: seckill_sale::Soft::new(), payloads: Vec::new() };
         let now_ms = EPOCH + 1_000_000;
         for (uid, qty) in after {
             let uid = format!("u{uid}");
@@ -296,8 +298,38 @@ proptest! {
 
     #[test]
     fn a_damaged_payload_never_panics(bytes: Vec<u8>) {
-        let _ = Payload::decode(&bytes);
-        let _ = Payload::decode(&[&[1][..], &bytes].concat());
+        for start in [&[][..], &[1], &[1, 1], &[1, 2]] {
+            if let Ok(Payload::Change(effects)) = Payload::decode(&[start, &bytes].concat()) {
+                for effect in effects {
+                    let _ = effect;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_snapshot_is_refused_or_is_a_sale_that_adds_up(
+        options in options(),
+        calls in prop::collection::vec(call(), 0..60),
+        block in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<bool>(),
+    ) {
+        let node = run(10, options, calls);
+        let mut blocks = bytes(&node.sale);
+        let block = block.index(blocks.len());
+        let at = at.index(blocks[block].len());
+        if cut {
+            blocks[block].truncate(at);
+        } else {
+            blocks[block][at] = byte;
+        }
+        if let Ok(sale) = crate::common::restored(&blocks)
+            && sale.is_complete()
+        {
+            sale.audit().unwrap();
+        }
     }
 }
 
@@ -306,11 +338,10 @@ fn a_copy_that_lacks_a_change_refuses_the_next_one() {
     let mut node = Node::open(3, Options::default());
     node.accepted(EPOCH, "u1");
     node.accepted(EPOCH, "u2");
-    let lost = node.changes.remove(1);
-    let mut copy = seckill_sale::Sale::from_change(&node.changes[0], 1).unwrap();
-    assert!(copy.apply_change(&node.changes[1]).is_err());
-    copy.apply_change(&lost).unwrap();
-    copy.apply_change(&node.changes[1]).unwrap();
+    let mut copy = created(&node.payloads[0], 1);
+    assert!(apply(&mut copy, &node.payloads[2]).is_err());
+    apply(&mut copy, &node.payloads[1]).unwrap();
+    apply(&mut copy, &node.payloads[2]).unwrap();
     assert_eq!(bytes(&copy), bytes(&node.sale));
 }
 

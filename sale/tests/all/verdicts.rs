@@ -269,7 +269,7 @@ fn the_log_keeps_what_mysql_does_not_have_and_no_more() {
         }
     };
     node.perform(EPOCH, ack(Cursor::Stored, 3)).unwrap();
-    assert_eq!(node.sale.log().len(), 1);
+    assert_eq!(node.sale.events_pending(), 1);
     assert_eq!(
         node.sale.relayed(),
         EventId::new(EPOCH, 3),
@@ -302,12 +302,12 @@ fn a_rejection_changes_nothing_that_is_kept() {
     let mut node = Node::open(1, options());
     node.accepted(EPOCH, "u1");
     let before = crate::common::bytes(&node.sale);
-    let changes = node.changes.len();
+    let changes = node.payloads.len();
     for uid in ["u1", "u2", "u3"] {
         node.buy(EPOCH + 5, uid);
     }
     assert_eq!(crate::common::bytes(&node.sale), before);
-    assert_eq!(node.changes.len(), changes);
+    assert_eq!(node.payloads.len(), changes);
 }
 
 #[test]
