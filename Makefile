@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -17,7 +17,7 @@ packages = $(pure:%=-p seckill-%)
 excluded = $(pure:%=--exclude seckill-%)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build kafka ## One sale on private servers: BUYERS=300 STOCK=100 TRIES=3 BROKER=auto KILL="redis worker"
 	@scripts/setup.sh run
@@ -58,6 +58,13 @@ setup: ## Install what building and running need (Debian)
 
 kafka: ## Fetch Apache Kafka, once; without it the rest works
 	@scripts/kafka.sh || [ $$? -eq 3 ]
+
+bench-module: ## What a decision costs in Redis: QUICK=1 OUT=file.json PROFILE=try-accepted
+	@scripts/setup.sh build
+	@scripts/setup.sh bench
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-bench
+	@$(bin)/seckill-bench module $(if $(QUICK),--quick) $(OUT:%=--out "%") $(PROFILE:%=--profile "%")
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet

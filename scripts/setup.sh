@@ -5,6 +5,7 @@
 #   scripts/setup.sh run      the servers that tests and the demo start
 #   scripts/setup.sh java     what Apache Kafka runs on
 #   scripts/setup.sh maven    what fetches Apache Kafka
+#   scripts/setup.sh bench    what `make bench-module` measures with
 #
 # Nothing is started: tests and the demo run servers of their own.
 set -euo pipefail
@@ -62,8 +63,14 @@ java)
 maven)
     need maven "fetches Kafka" type -P mvn
     ;;
+bench)
+    need redis-server "decides" type -P redis-server
+    need redis-tools "sends requests from many connections" type -P redis-benchmark
+    need valgrind "counts instructions" type -P valgrind
+    need util-linux "ends servers together with their test" type -P setpriv
+    ;;
 *)
-    echo "usage: $0 build|run|java|maven" >&2
+    echo "usage: $0 build|run|java|maven|bench" >&2
     exit 2
     ;;
 esac

@@ -29,6 +29,24 @@ fn redis_keeps_its_data_over_a_kill() -> Result<()> {
 }
 
 #[test]
+fn a_redis_below_a_tool_is_the_process_that_was_started() -> Result<()> {
+    let place = Place::temporary("redis-below")?;
+    let mut redis = Redis::start_below(&place, &["nice", "-n", "19"], &["maxclients 77"])?;
+    let pid = redis.pid();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    assert!(stat.contains("(redis-server)"), "{stat}");
+    assert_eq!(stat.split(' ').nth(18), Some("19"), "{stat}");
+    let (_, limit): (String, u32) = redis::cmd("CONFIG")
+        .arg("GET")
+        .arg("maxclients")
+        .query(&mut redis.connect(User::Anything)?)?;
+    assert_eq!(limit, 77);
+    redis.kill()?;
+    assert!(!redis.is_running());
+    Ok(())
+}
+
+#[test]
 fn a_replica_has_what_its_primary_has() -> Result<()> {
     let place = Place::temporary("redis-replica")?;
     let primary = Redis::start(&place)?;

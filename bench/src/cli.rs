@@ -1,0 +1,34 @@
+//! The commands and what can be said to them.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What the parts of Seckill cost, measured on private servers.
+#[derive(Parser)]
+#[command(name = "seckill-bench", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// What a decision costs inside Redis, compared with INCR and with a Lua script
+    Module(ModuleOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct ModuleOptions {
+    /// Fewer repetitions and smaller sales
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Keep the JSON document in a file, besides what is printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Only count this case, and show its functions by the instructions they execute themselves
+    #[arg(long, value_name = "CASE", conflicts_with_all = ["json", "out"])]
+    pub(crate) profile: Option<String>,
+}

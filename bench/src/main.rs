@@ -1,0 +1,36 @@
+//! `seckill-bench`: what the parts cost, measured on private servers and compared within one run.
+//!
+//! * `cli`: the commands and what can be said to them
+//! * `report`: figures, what was wanted of them, and the document they make
+//! * `table`: the same for a person
+//! * `module`: the module, against INCR and against a Lua script
+#![forbid(unsafe_code)]
+
+mod cli;
+mod module;
+mod report;
+mod table;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Module(options) => module::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody to tell is no reason to end otherwise.
+            drop(writeln!(std::io::stderr(), "seckill-bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says on the terminal what is being done; the results go to standard output.
+fn say(line: &str) {
+    drop(writeln!(std::io::stderr(), "  {line}"));
+}

@@ -1,0 +1,185 @@
+//! Figures, what was wanted of them, and the document they make.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// Everything that one run has measured.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    pub(crate) redis_version: String,
+    pub(crate) quick: bool,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// Rows that belong together.
+#[derive(Serialize)]
+pub(crate) struct Part {
+    pub(crate) title: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One thing that was measured, in one or more respects.
+#[derive(Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) figures: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wanted: Option<Judged>,
+}
+
+/// Figures in the order in which they are shown.
+pub(crate) struct Figures(pub(crate) Vec<(Measure, f64)>);
+
+/// What a figure says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measure {
+    /// In the document.
+    pub(crate) key: &'static str,
+    /// In the table.
+    pub(crate) heading: &'static str,
+    pub(crate) shape: Shape,
+}
+
+/// How a figure is written for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Whole, with its thousands apart.
+    Count,
+    /// With two places.
+    Ratio,
+    /// A share, as per cent with two places.
+    Share,
+}
+
+/// The bound that a figure should keep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Wanted {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// A bound, the figure that it is about, and whether it is kept.
+#[derive(Serialize)]
+pub(crate) struct Judged {
+    bound: String,
+    measured: f64,
+    met: bool,
+}
+
+// === impl Row ===
+
+impl Row {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            figures: Figures(Vec::new()),
+            wanted: None,
+        }
+    }
+
+    pub(crate) fn figure(mut self, measure: Measure, value: f64) -> Self {
+        self.figures.0.push((measure, value));
+        self
+    }
+
+    /// Judges the figure that was added last.
+    pub(crate) fn wanted(mut self, wanted: Option<Wanted>) -> Self {
+        let last = self.figures.0.last();
+        if let (Some(wanted), Some((measure, measured))) = (wanted, last) {
+            self.wanted = Some(Judged {
+                bound: wanted.text(measure.shape),
+                measured: *measured,
+                met: wanted.is_met_by(*measured),
+            });
+        }
+        self
+    }
+}
+
+// === impl Figures ===
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (measure, value) in &self.0 {
+            map.serialize_entry(measure.key, value)?;
+        }
+        map.end()
+    }
+}
+
+// === impl Shape ===
+
+impl Shape {
+    pub(crate) fn text(self, value: f64) -> String {
+        match self {
+            Self::Count => seckill_load::text::rate(value),
+            Self::Ratio => format!("{value:.2}"),
+            Self::Share => format!("{:.2} %", value * 100.0),
+        }
+    }
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => value <= bound,
+            Self::AtLeast(bound) => value >= bound,
+        }
+    }
+
+    fn text(self, shape: Shape) -> String {
+        match self {
+            Self::AtMost(bound) => format!("≤ {}", shape.text(bound)),
+            Self::AtLeast(bound) => format!("≥ {}", shape.text(bound)),
+        }
+    }
+}
+
+// === impl Judged ===
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.met { "met" } else { "missed" };
+        write!(f, "{} {verdict}", self.bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATIO: Measure = Measure {
+        key: "of_incr",
+        heading: "÷ INCR",
+        shape: Shape::Ratio,
+    };
+
+    #[test]
+    fn a_bound_is_met_or_missed_by_the_figure_before_it() {
+        let row = |wanted| Row::new("TRY").figure(RATIO, 1.25).wanted(Some(wanted));
+        let said = |wanted| row(wanted).wanted.unwrap().to_string();
+        assert_eq!(said(Wanted::AtMost(1.3)), "≤ 1.30 met");
+        assert_eq!(said(Wanted::AtMost(1.2)), "≤ 1.20 missed");
+        assert_eq!(said(Wanted::AtLeast(1.25)), "≥ 1.25 met");
+        assert_eq!(said(Wanted::AtLeast(10.0)), "≥ 10.00 missed");
+    }
+
+    #[test]
+    fn the_document_names_each_figure() {
+        let row = Row::new("TRY")
+            .figure(RATIO, 1.25)
+            .wanted(Some(Wanted::AtMost(1.2)));
+        assert_eq!(
+            serde_json::to_value(&row).unwrap(),
+            serde_json::json!({
+                "name": "TRY",
+                "figures": {"of_incr": 1.25},
+                "wanted": {"bound": "≤ 1.20", "measured": 1.25, "met": false},
+            })
+        );
+    }
+}
