@@ -91,6 +91,15 @@ impl<'a> Request<'a> {
         )
     }
 
+    /// As [`write`](Self::write), for a command that performs in a way of its own.
+    pub(crate) fn write_with<T>(
+        &self,
+        perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change, u64) -> std::result::Result<T, Refusal>,
+        reply: impl FnOnce(T),
+    ) -> Result<()> {
+        self.carry_out(perform, |_, answer| reply(answer))
+    }
+
     /// As [`write`](Self::write), for many decisions, whose effects travel as one.
     pub(crate) fn write_each<'e, I, T>(
         &self,

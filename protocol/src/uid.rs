@@ -109,13 +109,15 @@ impl<'a> UidRef<'a> {
     }
 }
 
-/// Whether all bytes are printable ASCII; eight at a time.
+/// Whether all bytes are printable ASCII; eight at a time, the last eight once more where they do not
+/// come out even.
 fn is_plain(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    words
-        .iter()
-        .all(|&word| is_plain_word(u64::from_ne_bytes(word)))
-        && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut words = words.iter().chain([last]);
+    words.all(|&word| is_plain_word(u64::from_ne_bytes(word)))
 }
 
 /// Whether each byte of a word is in `b' '..=b'~'`: none has its top bit, none is below 0x20, and

@@ -9,7 +9,7 @@ use crate::effect::{Acceptance, Effect, Effects};
 use crate::error::ApplyError;
 use crate::log::{Entry, EntryFact, Log, Opened};
 use crate::options::UNITS_MAX;
-use crate::reservations::{Position, Reservation, Reservations};
+use crate::reservations::{Buyer, Position, Reservation, Reservations};
 use crate::sale::{Missing, Sale};
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 
@@ -98,7 +98,10 @@ impl Sale {
     /// [`ApplyError`] if it does not fit; then nothing has changed.
     pub fn apply(&mut self, effect: &Effect<'_>) -> Result<(), ApplyError> {
         match effect {
-            Effect::Accepted(acceptance) => self.accept(acceptance),
+            Effect::Accepted(acceptance) => {
+                let buyer = self.reservations.buyer(acceptance.uid);
+                self.accept(buyer, acceptance).map(|_| ())
+            }
             Effect::Opened { .. } => Err(ApplyError::AlreadyOpened),
             Effect::Confirmed { at_ms, rid } => self.confirm(*at_ms, *rid),
             Effect::Cancelled { at_ms, rid } => {
@@ -155,7 +158,12 @@ impl Sale {
         }
     }
 
-    fn accept(&mut self, acceptance: &Acceptance<'_>) -> Result<(), ApplyError> {
+    /// Grants units to a buyer who was just looked up; the reservation's id.
+    pub(crate) fn accept(
+        &mut self,
+        buyer: Buyer,
+        acceptance: &Acceptance<'_>,
+    ) -> Result<ReservationId, ApplyError> {
         let units = u64::from(acceptance.qty);
         let available = self
             .available
@@ -167,7 +175,7 @@ impl Sale {
         } else {
             ReservationState::Held
         };
-        let added = self.reservations.add(&Reservation {
+        let reservation = Reservation {
             rid: ReservationId(id),
             uid: acceptance.uid,
             qty: acceptance.qty,
@@ -176,13 +184,14 @@ impl Sale {
             hold_ms: acceptance.hold_ms,
             token: acceptance.token,
             restored: false,
-        });
+        };
+        let added = self.reservations.add(buyer, &reservation);
         added.ok_or(ApplyError::BadEffect("accepted"))?;
         self.available = available;
         *self.units_mut(state) += units;
         self.head = id;
         self.accepted_pending += 1;
-        Ok(())
+        Ok(reservation.rid)
     }
 
     /// The units of live reservations in a state.
@@ -291,10 +300,12 @@ impl Sale {
         match known {
             Some(position) => self.reservations.set_state(position, restored.state),
             None => {
-                let added = self.reservations.add(&Reservation {
+                let buyer = self.reservations.buyer(restored.uid);
+                let reservation = Reservation {
                     restored: true,
                     ..*restored
-                });
+                };
+                let added = self.reservations.add(buyer, &reservation);
                 added.ok_or(ApplyError::BadEffect("restored"))?;
             }
         }

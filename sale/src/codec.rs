@@ -1,7 +1,7 @@
 //! Numbers and bytes as they stand in effects and snapshots.
 //!
-//! A number takes seven bits a byte, the lowest first, and the top bit says that more follow. Bytes
-//! come after their length. There is one spelling of everything, so equal sales have equal bytes.
+//! A number takes seven bits a byte, the lowest first, and the top bit says that more follow; an
+//! instant takes eight bytes. Bytes come after their length. There is one spelling of everything, so equal sales have equal bytes.
 //!
 //! Reading never trusts what it reads: nothing is allocated by a length that is only claimed.
 
@@ -29,6 +29,10 @@ pub enum DecodeError {
 
 /// Appends a number.
 pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    if number < MORE.into() {
+        out.push(low_bits(number));
+        return;
+    }
     let mut bytes = [0; NUMBER_BYTES_MAX];
     let mut length = 0;
     for byte in &mut bytes {
@@ -57,9 +61,14 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends an instant, or an epoch, which is one: always large, so eight bytes as they are.
+pub(crate) fn put_instant(out: &mut Vec<u8>, instant: u64) {
+    out.extend_from_slice(&instant.to_le_bytes());
+}
+
 /// Appends the place of an event.
 pub(crate) fn put_id(out: &mut Vec<u8>, id: EventId) {
-    put_number(out, id.epoch);
+    put_instant(out, id.epoch);
     put_number(out, id.seq);
 }
 
@@ -128,6 +137,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(crate) fn instant(&mut self) -> Result<u64, DecodeError> {
+        let (&bytes, rest) = self.0.split_first_chunk().ok_or(DecodeError::Cut)?;
+        self.0 = rest;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
     pub(crate) fn signed(&mut self) -> Result<i64, DecodeError> {
         let number = self.number()?;
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
@@ -158,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn id(&mut self) -> Result<EventId, DecodeError> {
-        Ok(EventId::new(self.number()?, self.number()?))
+        Ok(EventId::new(self.instant()?, self.number()?))
     }
 
     pub(crate) fn rid(&mut self) -> Result<ReservationId, DecodeError> {

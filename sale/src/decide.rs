@@ -7,7 +7,7 @@
 use crate::effect::{Acceptance, Change, Effect};
 use crate::error::ApplyError;
 use crate::options::{Options, UNITS_MAX};
-use crate::reservations::{RESERVATIONS_MAX, Reservation};
+use crate::reservations::{Buyer, RESERVATIONS_MAX, Reservation};
 use crate::sale::{Cursor, Place, Sale};
 use crate::soft::Soft;
 use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef, Verdict};
@@ -24,6 +24,13 @@ pub struct Try<'a> {
     pub qty: u32,
     /// A name for the question, so that an answer that got lost can be asked for again.
     pub token: Option<&'a [u8]>,
+}
+
+/// What became of a question, before it changes anything.
+enum Judgement {
+    Rejected(Verdict),
+    /// The buyer is to get what he asked for.
+    Admitted(Buyer),
 }
 
 /// Why a command is refused. A rejected TRY is no refusal: it has a verdict.
@@ -201,74 +208,103 @@ impl Sale {
         Ok(())
     }
 
-    /// `TRY`. The order of the tests is the contract: a later one is never reached by an earlier
-    /// rejection, and a rejection costs no stock.
+    /// `TRY`: releases what is overdue, decides, applies.
     ///
     /// # Errors
-    /// [`Refusal::QuantityAboveLimit`].
-    pub fn decide_try<'a>(
-        &self,
-        soft: &mut Soft,
+    /// [`Refusal::QuantityAboveLimit`] or [`Refusal::Full`].
+    pub fn perform_try(
+        &mut self,
         now_ms: u64,
-        request: &Try<'a>,
-    ) -> Decision<'a, Verdict> {
-        let limit = self.options.limit;
-        if limit != 0 && request.qty > limit {
-            return Err(Refusal::QuantityAboveLimit { limit });
-        }
-        if let Some(rejection) = self.reject(soft, now_ms, request)? {
-            soft.count(&rejection);
-            return Ok((rejection, None));
-        }
-        // An acceptance's reservation is named by the event that it is about to become.
-        let rid = ReservationId::new(self.head.epoch, self.head.seq.saturating_add(1));
-        let verdict = Verdict::Accepted(rid);
-        soft.count(&verdict);
-        let acceptance = Acceptance {
-            at_ms: now_ms,
-            uid: request.uid,
-            qty: request.qty,
-            hold_ms: self.options.hold_ms,
-            token: request.token,
-        };
-        Ok((verdict, Some(Effect::Accepted(acceptance))))
+        change: &mut Change,
+        soft: &mut Soft,
+        request: &Try<'_>,
+    ) -> Result<Verdict, Refusal> {
+        change.begin(self.head);
+        self.release_overdue(now_ms, change)?;
+        self.step_try(now_ms, change, soft, request)
     }
 
-    fn reject(
-        &self,
-        soft: &mut Soft,
+    /// `MTRY`: as many tries one after the other, each decided after the one before it was applied.
+    ///
+    /// # Errors
+    /// As for [`perform_try`](Self::perform_try), at the first; what came before stays.
+    pub fn perform_tries<'a>(
+        &mut self,
         now_ms: u64,
+        change: &mut Change,
+        soft: &mut Soft,
+        requests: impl ExactSizeIterator<Item = Try<'a>>,
+    ) -> Result<Vec<Verdict>, Refusal> {
+        change.begin(self.head);
+        self.release_overdue(now_ms, change)?;
+        let mut verdicts = Vec::with_capacity(requests.len());
+        for request in requests {
+            verdicts.push(self.step_try(now_ms, change, soft, &request)?);
+        }
+        Ok(verdicts)
+    }
+
+    /// What every buyer waits for. An acceptance is not carried as an effect from deciding to
+    /// applying, and its buyer is looked up once.
+    fn step_try(
+        &mut self,
+        now_ms: u64,
+        change: &mut Change,
+        soft: &mut Soft,
         request: &Try<'_>,
-    ) -> Result<Option<Verdict>, Refusal> {
-        let uid = request.uid;
+    ) -> Result<Verdict, Refusal> {
+        let verdict = match self.judge(soft, now_ms, request)? {
+            Judgement::Rejected(verdict) => verdict,
+            Judgement::Admitted(buyer) => {
+                let acceptance = Acceptance {
+                    at_ms: now_ms,
+                    uid: request.uid,
+                    qty: request.qty,
+                    hold_ms: self.options.hold_ms,
+                    token: request.token,
+                };
+                let rid = self.accept(buyer, &acceptance)?;
+                change.record_acceptance(&acceptance);
+                Verdict::Accepted(rid)
+            }
+        };
+        soft.count(&verdict);
+        Ok(verdict)
+    }
+
+    /// The order of the tests is the contract: a later one is never reached by an earlier rejection,
+    /// and a rejection costs no stock.
+    fn judge(&self, soft: &mut Soft, now_ms: u64, request: &Try<'_>) -> Result<Judgement, Refusal> {
+        let (uid, qty, limit) = (request.uid, request.qty, self.options.limit);
+        if limit != 0 && qty > limit {
+            return Err(Refusal::QuantityAboveLimit { limit });
+        }
         // First of all, so that a buyer whose answer was lost in the last second of a sale, or just
         // before a pause, still learns what he has.
         if let Some(token) = request.token
             && let Some(position) = self.reservations.with_token(uid, token)
+            && let Some(rid) = self.reservations.rid(position)
         {
-            let rid = self.reservations.rid(position);
-            return Ok(rid.map(Verdict::Duplicate));
+            return Ok(Judgement::Rejected(Verdict::Duplicate(rid)));
         }
         if self.paused || self.fenced {
-            return Ok(Some(Verdict::Paused));
+            return Ok(Judgement::Rejected(Verdict::Paused));
         }
         if now_ms < self.options.start_ms {
-            return Ok(Some(Verdict::NotStarted {
-                wait_ms: self.options.start_ms - now_ms,
-            }));
+            let wait_ms = self.options.start_ms - now_ms;
+            return Ok(Judgement::Rejected(Verdict::NotStarted { wait_ms }));
         }
         if self.closed || self.has_ended(now_ms) {
-            return Ok(Some(Verdict::Ended));
+            return Ok(Judgement::Rejected(Verdict::Ended));
         }
-        let hash = self.reservations.hash(uid);
-        if let Some(rid) = self.limit_reached(hash, uid, request.qty) {
-            return Ok(Some(Verdict::Duplicate(rid)));
+        let buyer = self.reservations.buyer(uid);
+        if let Some(rid) = self.limit_reached(buyer, qty) {
+            return Ok(Judgement::Rejected(Verdict::Duplicate(rid)));
         }
-        if self.available < u64::from(request.qty) {
+        if self.available < u64::from(qty) {
             let first = self.first_deadline_ms();
-            return Ok(Some(Verdict::SoldOut {
-                wait_ms: first.map(|deadline_ms| deadline_ms.saturating_sub(now_ms)),
-            }));
+            let wait_ms = first.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
+            return Ok(Judgement::Rejected(Verdict::SoldOut { wait_ms }));
         }
         if self.reservations.len() >= RESERVATIONS_MAX {
             return Err(Refusal::Full);
@@ -276,19 +312,19 @@ impl Sale {
         let Options {
             user_rate, rate, ..
         } = self.options;
-        match soft.admit(hash, user_rate, rate, now_ms) {
-            Ok(()) => Ok(None),
-            Err(wait_ms) => Ok(Some(Verdict::Limited { wait_ms })),
+        match soft.admit(buyer.hash, user_rate, rate, now_ms) {
+            Ok(()) => Ok(Judgement::Admitted(buyer)),
+            Err(wait_ms) => Ok(Judgement::Rejected(Verdict::Limited { wait_ms })),
         }
     }
 
     /// The buyer's latest live reservation, if `qty` more units would pass his limit.
-    fn limit_reached(&self, hash: u64, uid: UidRef<'_>, qty: u32) -> Option<ReservationId> {
+    fn limit_reached(&self, buyer: Buyer, qty: u32) -> Option<ReservationId> {
         let limit = self.options.limit;
         if limit == 0 {
             return None;
         }
-        let live = self.reservations.live_of(hash, uid)?;
+        let live = self.reservations.live_of(buyer)?;
         if live.units.saturating_add(qty.into()) <= limit.into() {
             return None;
         }
@@ -313,11 +349,8 @@ impl Sale {
             ReservationState::Confirmed => Ok(((), None)),
             ReservationState::Expired if late => {
                 // He may have bought again in the meantime: then this one stays gone.
-                let hash = self.reservations.hash(reservation.uid);
-                if self
-                    .limit_reached(hash, reservation.uid, reservation.qty)
-                    .is_some()
-                {
+                let buyer = self.reservations.buyer(reservation.uid);
+                if self.limit_reached(buyer, reservation.qty).is_some() {
                     return Err(Refusal::Gone(ReservationState::Expired));
                 }
                 if self.available < u64::from(reservation.qty) {

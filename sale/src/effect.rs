@@ -5,7 +5,7 @@
 //! that names it and its fields; see `codec` for numbers and bytes. What version 1 can say may grow,
 //! what it says may not change: a file that was written once is read for ever.
 
-use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_number, put_signed};
+use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_instant, put_number, put_signed};
 use crate::news::{News, NewsSet};
 use crate::options::Options;
 use crate::reservations::{Reservation, code_of_state};
@@ -163,14 +163,24 @@ impl Change {
 
     /// Adds an effect.
     pub fn record(&mut self, effect: &Effect<'_>) {
+        effect.put(self.place());
+        if let Some(news) = News::of_effect(effect) {
+            self.news.add(news);
+        }
+    }
+
+    /// Adds an acceptance: the effect that there are many of.
+    pub(crate) fn record_acceptance(&mut self, acceptance: &Acceptance<'_>) {
+        acceptance.put(self.place());
+    }
+
+    /// Where the next effect is written.
+    fn place(&mut self) -> &mut Vec<u8> {
         if self.payload.is_empty() {
             self.payload.extend_from_slice(&[PAYLOAD_VERSION, CHANGE]);
             put_id(&mut self.payload, self.after);
         }
-        effect.put(&mut self.payload);
-        if let Some(news) = News::of_effect(effect) {
-            self.news.add(news);
-        }
+        &mut self.payload
     }
 
     /// Whether nothing changes.
@@ -281,8 +291,8 @@ impl<'a> Effect<'a> {
                 paused,
             } => {
                 out.push(tag::OPENED);
-                put_number(out, *epoch);
-                put_number(out, *at_ms);
+                put_instant(out, *epoch);
+                put_instant(out, *at_ms);
                 options.put(out);
                 put_number(out, *total);
                 put_number(out, *sold);
@@ -294,12 +304,12 @@ impl<'a> Effect<'a> {
             Self::Expired { at_ms, rid } => put_step(out, tag::EXPIRED, *at_ms, *rid),
             Self::Restocked { at_ms, delta } => {
                 out.push(tag::RESTOCKED);
-                put_number(out, *at_ms);
+                put_instant(out, *at_ms);
                 put_signed(out, *delta);
             }
             Self::Closed { at_ms } => {
                 out.push(tag::CLOSED);
-                put_number(out, *at_ms);
+                put_instant(out, *at_ms);
             }
             Self::Paused => out.push(tag::PAUSED),
             Self::Resumed => out.push(tag::RESUMED),
@@ -321,8 +331,8 @@ impl<'a> Effect<'a> {
                 fenced,
             } => {
                 out.push(tag::TOOK_OVER);
-                put_number(out, *epoch);
-                put_number(out, *at_ms);
+                put_instant(out, *epoch);
+                put_instant(out, *at_ms);
                 out.push((*fenced).into());
             }
             Self::Unfenced => out.push(tag::UNFENCED),
@@ -345,8 +355,8 @@ impl<'a> Effect<'a> {
     fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         match reader.byte()? {
             tag::OPENED => Ok(Self::Opened {
-                epoch: reader.number()?,
-                at_ms: reader.number()?,
+                epoch: reader.instant()?,
+                at_ms: reader.instant()?,
                 options: Box::new(Options::take(reader)?),
                 total: reader.number()?,
                 sold: reader.number()?,
@@ -354,23 +364,23 @@ impl<'a> Effect<'a> {
             }),
             tag::ACCEPTED => Ok(Self::Accepted(Acceptance::take(reader)?)),
             tag::CONFIRMED => Ok(Self::Confirmed {
-                at_ms: reader.number()?,
+                at_ms: reader.instant()?,
                 rid: reader.rid()?,
             }),
             tag::CANCELLED => Ok(Self::Cancelled {
-                at_ms: reader.number()?,
+                at_ms: reader.instant()?,
                 rid: reader.rid()?,
             }),
             tag::EXPIRED => Ok(Self::Expired {
-                at_ms: reader.number()?,
+                at_ms: reader.instant()?,
                 rid: reader.rid()?,
             }),
             tag::RESTOCKED => Ok(Self::Restocked {
-                at_ms: reader.number()?,
+                at_ms: reader.instant()?,
                 delta: reader.signed()?,
             }),
             tag::CLOSED => Ok(Self::Closed {
-                at_ms: reader.number()?,
+                at_ms: reader.instant()?,
             }),
             tag::PAUSED => Ok(Self::Paused),
             tag::RESUMED => Ok(Self::Resumed),
@@ -378,8 +388,8 @@ impl<'a> Effect<'a> {
             tag::STORED => Ok(Self::Stored(reader.id()?)),
             tag::ALTERED => Ok(Self::Altered(Box::new(Options::take(reader)?))),
             tag::TOOK_OVER => Ok(Self::TookOver {
-                epoch: reader.number()?,
-                at_ms: reader.number()?,
+                epoch: reader.instant()?,
+                at_ms: reader.instant()?,
                 fenced: reader.flag("fenced")?,
             }),
             tag::UNFENCED => Ok(Self::Unfenced),
@@ -398,14 +408,14 @@ impl<'a> Effect<'a> {
 
 fn put_step(out: &mut Vec<u8>, tag: u8, at_ms: u64, rid: ReservationId) {
     out.push(tag);
-    put_number(out, at_ms);
+    put_instant(out, at_ms);
     put_id(out, rid.0);
 }
 
 impl<'a> Acceptance<'a> {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(tag::ACCEPTED);
-        put_number(out, self.at_ms);
+        put_instant(out, self.at_ms);
         put_bytes(out, self.uid.as_bytes());
         put_number(out, self.qty.into());
         put_number(out, self.hold_ms);
@@ -414,7 +424,7 @@ impl<'a> Acceptance<'a> {
 
     fn take(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Self {
-            at_ms: reader.number()?,
+            at_ms: reader.instant()?,
             uid: reader.uid()?,
             qty: reader.number_u32("qty")?,
             hold_ms: reader.number()?,
@@ -451,7 +461,7 @@ fn put_restored(out: &mut Vec<u8>, reservation: &Reservation<'_>) {
     put_bytes(out, reservation.uid.as_bytes());
     put_number(out, reservation.qty.into());
     out.push(code_of_state(reservation.state));
-    put_number(out, reservation.at_ms);
+    put_instant(out, reservation.at_ms);
     put_number(out, reservation.hold_ms);
     put_token(out, reservation.token);
 }
@@ -462,7 +472,7 @@ fn take_restored<'a>(reader: &mut Reader<'a>) -> Result<Reservation<'a>, DecodeE
         uid: reader.uid()?,
         qty: reader.number_u32("qty")?,
         state: state_of_code(reader.byte()?).ok_or(DecodeError::Field("state"))?,
-        at_ms: reader.number()?,
+        at_ms: reader.instant()?,
         hold_ms: reader.number()?,
         token: take_token(reader)?,
         restored: true,

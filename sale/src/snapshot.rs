@@ -8,7 +8,7 @@
 //! usual reservation takes its buyer's id and four bytes.
 
 use crate::audit::AuditError;
-use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_number, put_signed};
+use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_instant, put_number, put_signed};
 use crate::effect::{Block, begin_block, put_token, state_of_code, take_token};
 use crate::error::ApplyError;
 use crate::log::{Entry, EntryFact, Log, Opened};
@@ -116,7 +116,7 @@ impl Sale {
             };
             let (seq, at_ms) = match before {
                 None => {
-                    put_number(out, reservation.rid.0.epoch);
+                    put_instant(out, reservation.rid.0.epoch);
                     put_number(out, reservation.hold_ms);
                     out.push(reservation.restored.into());
                     (0, 0)
@@ -164,7 +164,7 @@ mod fact {
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     put_id(out, entry.id);
-    put_number(out, entry.at_ms);
+    put_instant(out, entry.at_ms);
     match &entry.fact {
         EntryFact::Confirmed(position) => put_step(out, fact::CONFIRMED, *position),
         EntryFact::Cancelled(position) => put_step(out, fact::CANCELLED, *position),
@@ -256,7 +256,7 @@ impl Sale {
     }
 
     fn take_reservations(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
-        let epoch = reader.number()?;
+        let epoch = reader.instant()?;
         let hold_ms = reader.number()?;
         let restored = reader.flag("restored")?;
         let (mut seq, mut at_ms) = (0_u64, 0_u64);
@@ -336,7 +336,7 @@ impl Sale {
 fn take_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     Ok(Entry {
         id: reader.id()?,
-        at_ms: reader.number()?,
+        at_ms: reader.instant()?,
         fact: match reader.byte()? {
             fact::CONFIRMED => EntryFact::Confirmed(reader.number_u32("position")?),
             fact::CANCELLED => EntryFact::Cancelled(reader.number_u32("position")?),

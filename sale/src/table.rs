@@ -106,23 +106,27 @@ impl<T> Table<T> {
 
     /// Adds an entry, which must not be there.
     pub(crate) fn insert(&mut self, hash: u64, value: T, hash_of: impl Fn(&T) -> u64) {
-        if self.segments.is_empty() {
-            *self = Self::with_capacity(1);
-        }
-        while self.must_split(hash) {
-            self.split(hash, &hash_of);
-        }
-        let Some(at) = self.segment_of(hash) else {
-            return;
-        };
-        if let Some(Segment { entries, .. }) = self.segments.get_mut(at) {
-            let full = entries.len() == entries.capacity();
-            let bytes_before = if full { entries.allocation_size() } else { 0 };
+        loop {
+            let Some(at) = self.segment_of(hash) else {
+                *self = Self::with_capacity(1);
+                continue;
+            };
+            let may_split = self.may_split(at);
+            let Some(Segment { entries, .. }) = self.segments.get_mut(at) else {
+                return;
+            };
+            if entries.len() == entries.capacity() {
+                if may_split {
+                    self.split(at, hash, &hash_of);
+                    continue;
+                }
+                let bytes_before = entries.allocation_size();
+                entries.reserve(1, &hash_of);
+                self.entry_bytes += entries.allocation_size() - bytes_before;
+            }
             entries.insert_unique(hash, value, hash_of);
             self.len += 1;
-            if full {
-                self.entry_bytes += entries.allocation_size().saturating_sub(bytes_before);
-            }
+            return;
         }
     }
 
@@ -154,22 +158,20 @@ impl<T> Table<T> {
         Some(*at as usize)
     }
 
-    fn must_split(&self, hash: u64) -> bool {
-        let segment = self.segment_of(hash).and_then(|at| self.segments.get(at));
-        segment.is_some_and(|s| {
-            let filled = self.len / SEGMENT_ENTRIES_MAX + 1;
-            s.entries.len() >= SEGMENT_ENTRIES_MAX
-                && s.depth < DEPTH_MAX
-                && 1 << s.depth < filled * DIRECTORY_SLACK
+    /// Whether a segment is split rather than made larger. Called for a full one.
+    fn may_split(&self, at: usize) -> bool {
+        let filled = self.len / SEGMENT_ENTRIES_MAX + 1;
+        self.segments.get(at).is_some_and(|segment| {
+            segment.entries.len() >= SEGMENT_ENTRIES_MAX
+                && segment.depth < DEPTH_MAX
+                && 1 << segment.depth < filled * DIRECTORY_SLACK
         })
     }
 
-    /// Splits a hash's segment by its next bit.
-    fn split(&mut self, hash: u64, hash_of: &impl Fn(&T) -> u64) {
+    /// Splits the segment at `old`, which is the one of `hash`, by its next bit.
+    #[cold]
+    fn split(&mut self, old: usize, hash: u64, hash_of: &impl Fn(&T) -> u64) {
         let Ok(new) = u32::try_from(self.segments.len()) else {
-            return;
-        };
-        let Some(old) = self.segment_of(hash) else {
             return;
         };
         let Some(segment) = self.segments.get_mut(old) else {
@@ -181,10 +183,9 @@ impl<T> Table<T> {
         let entries = std::mem::take(&mut segment.entries);
         self.entry_bytes -= entries.allocation_size();
 
-        let mut halves = [HashTable::new(), HashTable::new()].map(|mut half: HashTable<T>| {
-            half.reserve(SEGMENT_ENTRIES_MAX / 2, hash_of);
-            half
-        });
+        // Half of the entries would hardly fit into half of the room: one of the two would grow at
+        // once.
+        let mut halves = [(); 2].map(|()| HashTable::with_capacity(SEGMENT_ENTRIES_MAX));
         for entry in entries {
             let hash = hash_of(&entry);
             let [zero, one] = &mut halves;

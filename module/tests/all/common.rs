@@ -88,9 +88,10 @@ pub(crate) fn verdict(reply: Value) -> Verdict {
     let Value::Array(parts) = reply else {
         panic!("expected a verdict and a detail, got {reply:?}")
     };
-    let [Value::SimpleString(word), detail] = &parts[..] else {
+    let [Value::BulkString(word), detail] = &parts[..] else {
         panic!("expected a verdict and a detail, got {parts:?}")
     };
+    let word = std::str::from_utf8(word).unwrap();
     let detail = match detail {
         Value::Int(number) => Integer(*number),
         Value::BulkString(bytes) => {

@@ -62,6 +62,15 @@ pub struct Reservation<'a> {
     pub restored: bool,
 }
 
+/// A buyer, looked up once for everything that a try asks of him.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buyer {
+    /// The hash by which he is found.
+    pub(crate) hash: u64,
+    /// His latest reservation, whatever became of it.
+    latest: Option<Position>,
+}
+
 /// A buyer's live units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
@@ -126,9 +135,17 @@ impl Reservations {
         self.records.len()
     }
 
-    /// The hash by which a buyer is found.
-    pub(crate) fn hash(&self, uid: UidRef<'_>) -> u64 {
-        self.hasher.hash_one(uid.as_bytes())
+    /// Looks a buyer up.
+    pub(crate) fn buyer(&self, uid: UidRef<'_>) -> Buyer {
+        let hash = self.hash(uid.as_bytes());
+        Buyer {
+            hash,
+            latest: self.latest_of(hash, uid.as_bytes()),
+        }
+    }
+
+    fn hash(&self, uid: &[u8]) -> u64 {
+        self.hasher.hash_one(uid)
     }
 
     pub(crate) fn at(&self, position: Position) -> Option<Reservation<'_>> {
@@ -236,7 +253,7 @@ impl Reservations {
 
     /// All reservations of a buyer, whatever became of them, latest first.
     pub(crate) fn all_of(&self, uid: UidRef<'_>) -> impl Iterator<Item = Reservation<'_>> {
-        let mut next = self.latest_of(self.hash(uid), uid.as_bytes());
+        let mut next = self.buyer(uid).latest;
         std::iter::from_fn(move || {
             let position = next?;
             next = self.records.links(position).map(|links| links.older);
@@ -245,8 +262,8 @@ impl Reservations {
     }
 
     /// A buyer's live units, if he has any. O(1).
-    pub(crate) fn live_of(&self, hash: u64, uid: UidRef<'_>) -> Option<Live> {
-        let latest = self.latest_of(hash, uid.as_bytes())?;
+    pub(crate) fn live_of(&self, buyer: Buyer) -> Option<Live> {
+        let latest = buyer.latest?;
         Some(Live {
             latest: self.latest_live(latest)?,
             units: self.live_units(latest),
@@ -326,16 +343,15 @@ impl Reservations {
             && self.len() < RESERVATIONS_MAX
     }
 
-    /// Adds a reservation and finds it from now on; `None`, and nothing is added, if it has no place.
-    pub(crate) fn add(&mut self, new: &Reservation<'_>) -> Option<Position> {
+    /// Adds a reservation of a buyer who was just looked up, and finds it from now on; `None`, and
+    /// nothing is added, if it has no place.
+    pub(crate) fn add(&mut self, buyer: Buyer, new: &Reservation<'_>) -> Option<Position> {
         if !self.has_place_for(new) {
             return None;
         }
-        let hash = self.hash(new.uid);
-        let latest = self.latest_of(hash, new.uid.as_bytes());
-        let links = latest.map(|latest| self.links_above(latest, new));
+        let links = buyer.latest.map(|latest| self.links_above(latest, new));
         let position = self.keep(new, links);
-        self.index_buyer(hash, position, latest);
+        self.index_buyer(buyer, position);
         if let Some(token) = new.token {
             self.index_token(new.uid.as_bytes(), token, position);
         }
@@ -364,7 +380,7 @@ impl Reservations {
         self.by_buyer = Table::with_capacity(self.expected.buyers);
         self.by_token = Table::with_capacity(self.expected.tokens);
         for position in 0..self.len() {
-            let hash = self.hasher.hash_one(self.records.uid(position));
+            let hash = self.hash(self.records.uid(position));
             let latest = self.latest_of(hash, self.records.uid(position));
             let slot = self.records.slot(position);
             if slot.is_none_or(|slot| slot.has_links() != latest.is_some()) {
@@ -374,7 +390,7 @@ impl Reservations {
                 let links = self.links_above(latest, &new);
                 self.records.set_links(position, links);
             }
-            self.index_buyer(hash, position, latest);
+            self.index_buyer(Buyer { hash, latest }, position);
             if let Some(token) = self.records.token(position).map(<[u8]>::to_vec) {
                 let uid = self.records.uid(position).to_vec();
                 self.index_token(&uid, &token, position);
@@ -425,14 +441,15 @@ impl Reservations {
         position
     }
 
-    fn index_buyer(&mut self, hash: u64, position: Position, older: Option<Position>) {
+    fn index_buyer(&mut self, buyer: Buyer, position: Position) {
         let Self {
             records,
             by_buyer,
             hasher,
             ..
         } = self;
-        match older.and_then(|older| by_buyer.find_mut(hash, |&p| p == older)) {
+        let Buyer { hash, latest } = buyer;
+        match latest.and_then(|latest| by_buyer.find_mut(hash, |&p| p == latest)) {
             Some(latest) => *latest = position,
             None => by_buyer.insert(hash, position, |&p| hasher.hash_one(records.uid(p))),
         }

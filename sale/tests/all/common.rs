@@ -41,10 +41,14 @@ impl Node {
         let outcome = self
             .sale
             .perform(now_ms, &mut change, |sale| decide(sale, soft));
+        self.keep(&change);
+        outcome
+    }
+
+    fn keep(&mut self, change: &Change) {
         if !change.is_empty() {
             self.payloads.push(change.payload().to_vec());
         }
-        outcome
     }
 
     pub(crate) fn ask(
@@ -59,7 +63,12 @@ impl Node {
             qty,
             token: token.map(str::as_bytes),
         };
-        self.perform(now_ms, |sale, soft| sale.decide_try(soft, now_ms, &request))
+        let mut change = Change::default();
+        let outcome = self
+            .sale
+            .perform_try(now_ms, &mut change, &mut self.soft, &request);
+        self.keep(&change);
+        outcome
     }
 
     pub(crate) fn buy(&mut self, now_ms: u64, uid: &str) -> Verdict {
