@@ -190,9 +190,7 @@ impl<'a> Request<'a> {
         let epoch = next_epoch(now_ms);
         let fenced = fence::setting() != Fence::Never;
         self.perform(entry, |sale, _, change| {
-            sale.perform(now_ms, change, |sale| {
-                sale.decide_take_over(now_ms, epoch, fenced)
-            })
+            sale.perform_take_over(now_ms, change, epoch, fenced)
         })
     }
 

@@ -168,6 +168,30 @@ impl Sale {
             .collect()
     }
 
+    /// A node goes on with a copy that may lack the last facts: a new epoch, so that no reservation
+    /// is named twice, and, if `fenced`, nothing is sold until MySQL is seen to have the same.
+    ///
+    /// Nothing is released before: that would be an event of the old epoch, under a number that MySQL
+    /// may know another fact by.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn perform_take_over(
+        &mut self,
+        now_ms: u64,
+        change: &mut Change,
+        epoch: u64,
+        fenced: bool,
+    ) -> Result<(), Refusal> {
+        change.begin(self.head);
+        let effect = Effect::TookOver {
+            epoch: epoch.max(self.head.epoch.saturating_add(1)),
+            at_ms: now_ms,
+            fenced,
+        };
+        self.step(change, |_| Ok(((), Some(effect))))
+    }
+
     fn step<'a, T>(
         &mut self,
         change: &mut Change,
@@ -192,6 +216,10 @@ impl Sale {
     }
 
     fn release_overdue(&mut self, now_ms: u64, change: &mut Change) -> Result<(), Refusal> {
+        // A copy that may lack facts may lack a payment: nothing lapses until MySQL has been compared.
+        if self.fenced {
+            return Ok(());
+        }
         for _ in 0..RELEASES_PER_COMMAND_MAX {
             let Some((deadline_ms, position)) = self.reservations.first_due() else {
                 return Ok(());
@@ -417,20 +445,6 @@ impl Sale {
     /// None.
     pub fn decide_pause(&self) -> Decision<'static, ()> {
         Ok(((), (!self.paused).then_some(Effect::Paused)))
-    }
-
-    /// A node goes on with a copy that may lack the last facts: a new epoch, so that no reservation
-    /// is named twice, and, if `fenced`, nothing is sold until MySQL is seen to have the same.
-    ///
-    /// # Errors
-    /// None.
-    pub fn decide_take_over(&self, now_ms: u64, epoch: u64, fenced: bool) -> Decision<'static, ()> {
-        let effect = Effect::TookOver {
-            epoch: epoch.max(self.head.epoch.saturating_add(1)),
-            at_ms: now_ms,
-            fenced,
-        };
-        Ok(((), Some(effect)))
     }
 
     /// `RESUME`. It also lifts a fence: an operator has compared the sale himself.

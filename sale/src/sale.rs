@@ -189,12 +189,16 @@ impl Sale {
         self.reservations.all_of(uid)
     }
 
-    /// The instant at which the live hold that lapses first does, Unix ms.
+    /// The deadline of the live hold that lapses first, Unix ms.
+    pub(crate) fn first_deadline_ms(&self) -> Option<u64> {
+        let first = self.reservations.first_due();
+        first.map(|(deadline_ms, _)| deadline_ms)
+    }
+
+    /// When there is a hold to release, Unix ms; `None` if there is none, or a fence holds them.
     #[must_use]
-    pub fn first_deadline_ms(&self) -> Option<u64> {
-        self.reservations
-            .first_due()
-            .map(|(deadline_ms, _)| deadline_ms)
+    pub fn next_release_ms(&self) -> Option<u64> {
+        self.first_deadline_ms().filter(|_| !self.fenced)
     }
 
     /// Whether MySQL has the order of a reservation.

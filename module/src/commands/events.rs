@@ -34,8 +34,8 @@ pub(crate) fn events(request: &Request<'_>) -> Result<()> {
         |_, _, now_ms| Ok((now_ms, None)),
         |sale, now_ms| {
             batch = sale.events_after(asked.after, asked.count);
-            let deadline_ms = sale.first_deadline_ms();
-            due_in_ms = deadline_ms.map(|ms| ms.saturating_sub(now_ms).max(1));
+            let release_ms = sale.next_release_ms();
+            due_in_ms = release_ms.map(|ms| ms.saturating_sub(now_ms).max(1));
         },
     )?;
     match asked.block_ms {

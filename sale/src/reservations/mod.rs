@@ -34,9 +34,14 @@ use records::{Links, NewRecord, Records, state_code};
 use runs::{Joining, Runs};
 use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef};
 use std::hash::BuildHasher;
+use std::hint::black_box;
 
 /// Place of a reservation in the order in which they came.
 pub(crate) type Position = u32;
+
+/// Reservations that are indexed together when a sale is loaded: as many as the processor has loads
+/// from memory under way, and some.
+const INDEXED_TOGETHER: usize = 32;
 
 /// Reservations of one sale at most.
 pub(crate) const RESERVATIONS_MAX: Position = Position::MAX - 1;
@@ -379,22 +384,38 @@ impl Reservations {
     pub(crate) fn index(&mut self) -> bool {
         self.by_buyer = Table::with_capacity(self.expected.buyers);
         self.by_token = Table::with_capacity(self.expected.tokens);
-        for position in 0..self.len() {
-            let hash = self.hash(self.records.uid(position));
-            let latest = self.latest_of(hash, self.records.uid(position));
-            let slot = self.records.slot(position);
-            if slot.is_none_or(|slot| slot.has_links() != latest.is_some()) {
-                return false;
+        let mut hashes = [0; INDEXED_TOGETHER];
+        let mut positions = 0..self.len();
+        while !positions.is_empty() {
+            for (hash, position) in hashes.iter_mut().zip(positions.clone()) {
+                *hash = self.hash(self.records.uid(position));
+                // Nobody is found. It makes the processor fetch what the loop below reads, for all of
+                // them at once instead of one after the other.
+                black_box(self.by_buyer.find(*hash, |_| false));
             }
-            if let (Some(latest), Some(new)) = (latest, self.at(position)) {
-                let links = self.links_above(latest, &new);
-                self.records.set_links(position, links);
+            for (hash, position) in hashes.into_iter().zip(positions.by_ref()) {
+                if !self.index_one(hash, position) {
+                    return false;
+                }
             }
-            self.index_buyer(Buyer { hash, latest }, position);
-            if let Some(token) = self.records.token(position).map(<[u8]>::to_vec) {
-                let uid = self.records.uid(position).to_vec();
-                self.index_token(&uid, &token, position);
-            }
+        }
+        true
+    }
+
+    fn index_one(&mut self, hash: u64, position: Position) -> bool {
+        let latest = self.latest_of(hash, self.records.uid(position));
+        let slot = self.records.slot(position);
+        if slot.is_none_or(|slot| slot.has_links() != latest.is_some()) {
+            return false;
+        }
+        if let (Some(latest), Some(new)) = (latest, self.at(position)) {
+            let links = self.links_above(latest, &new);
+            self.records.set_links(position, links);
+        }
+        self.index_buyer(Buyer { hash, latest }, position);
+        if let Some(token) = self.records.token(position).map(<[u8]>::to_vec) {
+            let uid = self.records.uid(position).to_vec();
+            self.index_token(&uid, &token, position);
         }
         true
     }

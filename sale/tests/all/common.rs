@@ -45,6 +45,15 @@ impl Node {
         outcome
     }
 
+    /// Goes on as the primary in place of another.
+    pub(crate) fn take_over(&mut self, now_ms: u64, epoch: u64, fenced: bool) {
+        let mut change = Change::default();
+        self.sale
+            .perform_take_over(now_ms, &mut change, epoch, fenced)
+            .unwrap();
+        self.keep(&change);
+    }
+
     fn keep(&mut self, change: &Change) {
         if !change.is_empty() {
             self.payloads.push(change.payload().to_vec());

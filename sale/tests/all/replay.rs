@@ -7,7 +7,7 @@ use seckill_sale::{Cursor, Options, Payload, Rate};
 use std::collections::HashMap;
 
 #[derive(Clone, Debug)]
-enum Call {
+pub(crate) enum Call {
     Try {
         uid: u8,
         qty: u32,
@@ -42,7 +42,7 @@ enum Call {
     },
 }
 
-fn call() -> impl Strategy<Value = Call> {
+pub(crate) fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         12 => (0..12_u8, 1..4_u32, prop::option::of(0..3_u8))
             .prop_map(|(uid, qty, token)| Call::Try { uid, qty, token }),
@@ -59,7 +59,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn options() -> impl Strategy<Value = Options> {
+pub(crate) fn options() -> impl Strategy<Value = Options> {
     let rate = || {
         prop::option::of(
             (1..50_u32, 1..5_u32).prop_map(|(per_second, burst)| Rate { per_second, burst }),
@@ -115,7 +115,7 @@ impl Model {
     }
 }
 
-fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
+pub(crate) fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
     let mut limit = i128::from(options.limit);
     let mut hold_ms = options.hold_ms;
     let mut node = Node::open(total, options);
@@ -227,9 +227,7 @@ fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                 })
                 .unwrap();
             }
-            Call::TakeOver { fenced } => node
-                .perform(now_ms, |s, _| s.decide_take_over(now_ms, now_ms, fenced))
-                .unwrap(),
+            Call::TakeOver { fenced } => node.take_over(now_ms, now_ms, fenced),
             Call::Pause => node.perform(now_ms, |s, _| s.decide_pause()).unwrap(),
             Call::Resume => node.perform(now_ms, |s, _| s.decide_resume()).unwrap(),
             Call::Close => node.perform(now_ms, |s, _| s.decide_close(now_ms)).unwrap(),

@@ -228,6 +228,31 @@ fn each_step_of_a_reservation_happens_once_and_may_be_repeated() {
 }
 
 #[test]
+fn a_node_that_takes_over_releases_nothing_until_mysql_was_compared() {
+    let mut node = Node::open(1, options());
+    let rid = node.accepted(EPOCH, "u1");
+    let (last, lapsed) = (node.sale.head(), EPOCH + HOLD_MS);
+    node.take_over(lapsed, lapsed, true);
+    assert_eq!(node.buy(lapsed, "u2"), Verdict::Paused);
+    assert_eq!(
+        node.sale.reservation(rid).unwrap().state,
+        ReservationState::Held,
+        "a payment may be among the facts that the copy lacks"
+    );
+    node.perform(lapsed, |s, _| {
+        s.decide_ack(Cursor::Stored, EventId::new(lapsed, 1))
+    })
+    .unwrap();
+    let log = node.sale.events_after(last, 10);
+    assert_eq!(log, None, "MySQL has taken the epoch up");
+    node.accepted(lapsed, "u2");
+    let log = node.sale.events_after(last, 1).unwrap();
+    assert_eq!(log.epoch, lapsed);
+    let facts: Vec<_> = log.events.into_iter().map(|event| event.fact).collect();
+    assert_eq!(facts, [Fact::Expired { rid }]);
+}
+
+#[test]
 fn restocking_reopens_and_never_takes_what_is_held_or_sold() {
     let mut node = Node::open(1, options());
     node.accepted(EPOCH, "u1");

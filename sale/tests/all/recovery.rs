@@ -1,0 +1,261 @@
+//! Putting back what MySQL has: a copy that lost its last facts, or all of them, becomes the sale that
+//! it should be.
+
+use crate::common::{EPOCH, Node, apply, bytes, created, uid};
+use crate::replay::{call, options, run};
+use proptest::prelude::*;
+use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
+use seckill_sale::{Cursor, Options, Put, Refusal, Reservation, Sale, Soft};
+
+/// A node that has only the first `kept` changes of another, and takes over with them.
+fn survivor(node: &Node, kept: usize, now_ms: u64) -> Node {
+    let mut copy = created(&node.payloads[0], 5);
+    for payload in &node.payloads[1..kept] {
+        apply(&mut copy, payload).unwrap();
+    }
+    let mut survivor = Node {
+        sale: copy,
+        soft: Soft::new(),
+        payloads: node.payloads[..kept].to_vec(),
+    };
+    let epoch = node.sale.head().epoch + 1;
+    survivor.take_over(now_ms, epoch, true);
+    survivor
+}
+
+/// Every reservation of a sale, found by the ids of its events.
+fn reservations(sale: &Sale) -> Vec<Reservation<'_>> {
+    let mut found: Vec<_> = (0..12)
+        .flat_map(|n| sale.reservations_of(uid(BUYERS[n])))
+        .collect();
+    found.sort_by_key(|reservation| reservation.rid);
+    found
+}
+
+const BUYERS: [&str; 12] = [
+    "u0", "u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8", "u9", "u10", "u11",
+];
+
+fn restore(node: &mut Node, now_ms: u64, reservation: &Reservation<'_>) -> Result<Put, Refusal> {
+    node.perform(now_ms, |s, _| s.decide_restore(reservation))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_copy_that_lost_its_last_facts_becomes_what_mysql_has(
+        total in 0..20_u64,
+        options in options(),
+        calls in prop::collection::vec(call(), 0..60),
+        kept in any::<prop::sample::Index>(),
+    ) {
+        let full = run(total, options, calls);
+        let now_ms = EPOCH + 100_000;
+        let kept = 1 + kept.index(full.payloads.len());
+        let mut copy = survivor(&full, kept, now_ms);
+        // Put back the units first, then the reservations, in any order of their ids.
+        let sold_before = 0;
+        let mut pending: Vec<_> = reservations(&full.sale);
+        let counted = |s: &Sale, _: &mut Soft| {
+            s.decide_recount(full.sale.total().max(s.held() + s.sold()), sold_before)
+        };
+        copy.perform(now_ms, counted).unwrap();
+        // What the copy still counts as live may be gone in MySQL: those that end go first.
+        pending.sort_by_key(|r| r.state.is_live());
+        for reservation in &pending {
+            let put = restore(&mut copy, now_ms, reservation);
+            let here = copy.sale.reservation(reservation.rid);
+            match (put, here) {
+                (Ok(_), Some(here)) => prop_assert_eq!(here.state, reservation.state),
+                (put, here) => prop_assert!(false, "{put:?} {here:?}"),
+            }
+            prop_assert_eq!(restore(&mut copy, now_ms, reservation), Ok(Put::Known));
+        }
+        copy.sale.audit().unwrap();
+        let previous = full.sale.head();
+        if kept < full.payloads.len() && copy.sale.stored() <= previous {
+            copy.perform(now_ms, |s, _| s.decide_join(previous)).unwrap();
+            copy.sale.audit().unwrap();
+            prop_assert_eq!(copy.sale.stored(), previous);
+            let first = copy.sale.events_after(previous, 1).unwrap();
+            prop_assert_eq!(&first.events[0].fact, &Fact::Epoch { previous });
+            prop_assert_eq!(first.events[0].seq, 1);
+        }
+        let replica = copy.replica();
+        prop_assert_eq!(bytes(&replica), bytes(&copy.sale), "a replica follows");
+        let loaded = crate::common::reloaded(&copy.sale);
+        prop_assert_eq!(bytes(&loaded), bytes(&copy.sale), "it is saved and loaded");
+        loaded.audit().unwrap();
+    }
+}
+
+/// A sale that a Redis which lost everything begins with.
+fn begun_again(total: u64) -> Node {
+    let mut node = Node::open(total, Options::default());
+    node.perform(EPOCH, |s, _| s.decide_pause()).unwrap();
+    node
+}
+
+const LOST_EPOCH: u64 = EPOCH - 1_000_000;
+
+fn order(seq: u64, buyer: &str, state: ReservationState) -> Reservation<'_> {
+    Reservation {
+        rid: ReservationId::new(LOST_EPOCH, seq),
+        uid: uid(buyer),
+        qty: 1,
+        state,
+        at_ms: LOST_EPOCH,
+        hold_ms: 1_500_000,
+        token: Some(b"t"),
+        restored: true,
+    }
+}
+
+#[test]
+fn a_redis_that_lost_everything_is_filled_from_mysql() {
+    let mut node = begun_again(0);
+    node.perform(EPOCH, |s, _| s.decide_recount(5, 1)).unwrap();
+    for (seq, buyer, state) in [
+        (2, "u1", ReservationState::Confirmed),
+        (3, "u2", ReservationState::Held),
+        (4, "u3", ReservationState::Cancelled),
+    ] {
+        assert_eq!(
+            restore(&mut node, EPOCH, &order(seq, buyer, state)),
+            Ok(Put::Added)
+        );
+    }
+    let place = EventId::new(LOST_EPOCH, 7);
+    node.perform(EPOCH, |s, _| s.decide_join(place)).unwrap();
+    let figures = node.sale.audit().unwrap();
+    assert_eq!(
+        (figures.total, figures.available, figures.held, figures.sold),
+        (5, 2, 1, 2)
+    );
+    assert!(node.sale.is_fenced());
+
+    let log = node.sale.events_after(EventId::ZERO, 10).unwrap();
+    assert_eq!(log.events.len(), 1, "what MySQL has is in no log");
+    assert_eq!(log.events[0].fact, Fact::Epoch { previous: place });
+
+    // The buyer who lost his answer asks again, with the token that he had.
+    assert_eq!(
+        node.ask(EPOCH, "u2", 1, Some("t")),
+        Ok(Verdict::Duplicate(ReservationId::new(LOST_EPOCH, 3)))
+    );
+    // MySQL takes up the epoch, the fence falls, and the operator goes on.
+    node.perform(EPOCH, |s, _| {
+        s.decide_ack(Cursor::Stored, EventId::new(EPOCH, 1))
+    })
+    .unwrap();
+    assert!(!node.sale.is_fenced());
+    assert_eq!(node.buy(EPOCH, "u9"), Verdict::Paused);
+    node.perform(EPOCH, |s, _| s.decide_resume()).unwrap();
+    assert_eq!(
+        node.buy(EPOCH, "u1"),
+        Verdict::Duplicate(ReservationId::new(LOST_EPOCH, 2))
+    );
+    node.accepted(EPOCH, "u9");
+    // A restored hold lapses like any other, and its end is an event.
+    let lapsed = LOST_EPOCH + 1_500_000;
+    node.buy(lapsed, "u8");
+    let log = node.sale.events_after(EventId::new(EPOCH, 2), 10).unwrap();
+    let rid = ReservationId::new(LOST_EPOCH, 3);
+    assert_eq!(log.events[0].fact, Fact::Expired { rid });
+    node.sale.audit().unwrap();
+}
+
+#[test]
+fn facts_are_put_back_only_while_nothing_is_sold_and_only_if_they_fit() {
+    let mut node = Node::open(2, Options::default());
+    let held = node.accepted(EPOCH, "u1");
+    let known = |state| Reservation {
+        rid: held,
+        ..order(0, "u1", state)
+    };
+    assert_eq!(
+        restore(&mut node, EPOCH, &known(ReservationState::Confirmed)),
+        Err(Refusal::Selling)
+    );
+    node.perform(EPOCH, |s, _| s.decide_pause()).unwrap();
+    let beyond = ReservationId::new(EPOCH, 9);
+    let cases = [
+        (
+            Reservation {
+                rid: beyond,
+                ..order(0, "u9", ReservationState::Held)
+            },
+            Refusal::RestoreBeyondHead {
+                rid: beyond,
+                head: node.sale.head(),
+            },
+        ),
+        (
+            Reservation {
+                uid: uid("u2"),
+                ..known(ReservationState::Held)
+            },
+            Refusal::RestoreOther(held),
+        ),
+        (
+            Reservation {
+                qty: 2,
+                ..order(1, "u9", ReservationState::Held)
+            },
+            Refusal::RestoreUnits { available: 1 },
+        ),
+    ];
+    for (restored, refusal) in cases {
+        assert_eq!(restore(&mut node, EPOCH, &restored), Err(refusal));
+    }
+    assert_eq!(
+        node.perform(EPOCH, |s, _| s.decide_recount(3, 3)),
+        Err(Refusal::RestoreTotal {
+            total: 3,
+            sold_before: 3,
+            taken: 1
+        })
+    );
+    // A state goes forward only.
+    let confirmed = known(ReservationState::Confirmed);
+    assert_eq!(restore(&mut node, EPOCH, &confirmed), Ok(Put::Moved));
+    for state in [ReservationState::Held, ReservationState::Cancelled] {
+        assert_eq!(restore(&mut node, EPOCH, &known(state)), Ok(Put::Known));
+    }
+    assert_eq!((node.sale.sold(), node.sale.held()), (1, 0));
+    node.sale.audit().unwrap();
+}
+
+#[test]
+fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
+    let mut node = Node::open(5, Options::default());
+    for buyer in ["u1", "u2", "u3"] {
+        node.accepted(EPOCH, buyer);
+    }
+    let mut copy = survivor(&node, 4, EPOCH);
+    // MySQL has less than the copy: it reads on, and joining would take events away from it.
+    let behind = EventId::new(EPOCH, 2);
+    let refused = copy.perform(EPOCH, |s, _| s.decide_join(behind));
+    assert_eq!(
+        refused,
+        Err(Refusal::NoJoint {
+            previous: behind,
+            next: EventId::new(EPOCH, 3)
+        })
+    );
+    let beyond = EventId::new(EPOCH + 1, 9);
+    assert!(copy.perform(EPOCH, |s, _| s.decide_join(beyond)).is_err());
+    // MySQL has more.
+    let ahead = EventId::new(EPOCH, 60);
+    copy.perform(EPOCH, |s, _| s.decide_join(ahead)).unwrap();
+    copy.sale.audit().unwrap();
+    // Twice is like once.
+    copy.perform(EPOCH, |s, _| s.decide_join(ahead)).unwrap();
+    copy.perform(EPOCH, |s, _| {
+        s.decide_ack(Cursor::Stored, EventId::new(EPOCH + 1, 1))
+    })
+    .unwrap();
+    copy.perform(EPOCH, |s, _| s.decide_pause()).unwrap();
+    assert!(copy.perform(EPOCH, |s, _| s.decide_join(ahead)).is_err());
+}
