@@ -1,6 +1,9 @@
 //! Starts the real parts of the system privately: each on free loopback ports, with a folder of its
 //! own for data, configuration and log, stopped by pid. Nothing else on the machine is touched.
 //!
+//! The environment variable `REDIS_SERVER` is the path of the Redis or Valkey to start; without it, it
+//! is the system's `redis-server`.
+//!
 //! The interface blocks and can be called from any thread, a test of tokio's included.
 //!
 //! ```no_run

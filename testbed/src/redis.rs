@@ -156,7 +156,7 @@ impl Redis {
         fs::write(&config, text)?;
 
         let url = url(User::Anything, &password, port.number());
-        let mut program = tools::installed("redis-server")?;
+        let mut program = tools::redis_server()?;
         let mut arguments = vec![config.into()];
         if let [tool, words @ ..] = tool {
             let server = std::mem::replace(&mut program, tools::installed(tool)?);

@@ -4,10 +4,10 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The folder for what is slow to make and the same each time.
 pub(crate) fn cache() -> PathBuf {
@@ -54,6 +54,26 @@ pub(crate) fn installed(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not installed: run `make setup`"))
 }
 
+/// The Redis to test with: the one at the path in `REDIS_SERVER`, or the system's.
+pub(crate) fn redis_server() -> Result<PathBuf> {
+    match env::var_os("REDIS_SERVER") {
+        Some(path) => redis_server_at(&path),
+        None => installed("redis-server"),
+    }
+}
+
+fn redis_server_at(path: &OsStr) -> Result<PathBuf> {
+    // A server is started in a folder of its own. A link stays one: what a server is called says
+    // to some of them what they are.
+    let path = path::absolute(path).context("REDIS_SERVER is empty")?;
+    ensure!(
+        path.is_file(),
+        "REDIS_SERVER is {}, which is no file",
+        path.display()
+    );
+    Ok(path)
+}
+
 /// The text of a file that ships in `conf/`.
 pub(crate) fn shipped(name: &str) -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -91,4 +111,18 @@ pub(crate) fn random_password() -> Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redis_server_that_is_no_file_is_named() {
+        for (path, expected) in [("/no/such/server", "/no/such/server"), ("", "empty")] {
+            let error = redis_server_at(OsStr::new(path)).unwrap_err().to_string();
+            assert!(error.contains("REDIS_SERVER is"), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }
