@@ -148,6 +148,8 @@ impl Redis {
             text = replace_line(&text, shipped, &ours)?;
         }
         text.push_str("enable-debug-command local\n");
+        // A full copy begins at once, and not five seconds later for the sake of other replicas.
+        text.push_str("repl-diskless-sync-delay 0\n");
         for line in lines {
             text.push_str(line);
             text.push('\n');
