@@ -37,8 +37,10 @@
 //! | `port.rs` | a loopback port that nobody else takes |
 //! | `tools.rs` | where programs, shipped files and caches are |
 //! | `redis.rs`, `mariadb.rs`, `kafka.rs` | the servers |
+//! | `cluster.rs` | three Redis servers that share the keys |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
+mod cluster;
 mod home;
 mod identity;
 mod kafka;
@@ -52,6 +54,7 @@ mod redis;
 mod settings;
 mod tools;
 
+pub use crate::cluster::{Cluster, SlotMove};
 pub use crate::kafka::Kafka;
 pub use crate::mariadb::MariaDb;
 pub use crate::part::Part;

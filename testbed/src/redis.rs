@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::process::{Plan, Process};
 use crate::tools;
 
 const KIND: &str = "redis";
+const DATA: &str = "data";
 
 /// Loading a sale of millions is included.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -108,6 +109,57 @@ impl Redis {
         Ok(replica)
     }
 
+    /// Makes it a replica of another server until it is restarted, and waits until it has its data.
+    ///
+    /// # Errors
+    /// If it does not reach its primary.
+    pub fn follow(&self, primary: &Self) -> Result<()> {
+        let mut connection = self.connect(User::Anything)?;
+        for (name, value) in [("masteruser", "replica"), ("masterauth", &primary.password)] {
+            redis::cmd("CONFIG")
+                .arg(&["SET", name, value])
+                .exec(&mut connection)?;
+        }
+        redis::cmd("REPLICAOF")
+            .arg("127.0.0.1")
+            .arg(primary.port())
+            .exec(&mut connection)?;
+        self.await_link()
+    }
+
+    /// Starts a node of a cluster that knows nobody yet, with the users of another node if there is
+    /// one. The port is the one at which nodes talk to each other.
+    pub(crate) fn start_cluster_node(place: &Place, other: Option<&Self>) -> Result<(Self, Port)> {
+        let home = place.home(KIND)?;
+        let password = match other {
+            Some(node) => node.password.clone(),
+            None => home.password()?,
+        };
+        let bus_port = home.port("bus-port")?;
+        let lines = [
+            "cluster-enabled yes".to_owned(),
+            format!("cluster-port {}", bus_port.number()),
+            "cluster-announce-ip 127.0.0.1".to_owned(),
+        ];
+        let lines = lines.each_ref().map(String::as_str);
+        Ok((Self::start_server(place, home, &lines, password)?, bus_port))
+    }
+
+    /// Moves keys to another server (`MIGRATE`): they are there, or still here.
+    ///
+    /// # Errors
+    /// If either server refuses.
+    pub fn migrate(&self, keys: &[impl AsRef<[u8]>], to: &Self) -> Result<()> {
+        let mut migrate = redis::cmd("MIGRATE");
+        migrate.arg("127.0.0.1").arg(to.port()).arg("").arg(0);
+        migrate.arg(REPLY_LIMIT.as_millis().to_string());
+        migrate.arg(&["AUTH2", User::Anything.name(), &to.password, "KEYS"]);
+        for key in keys {
+            migrate.arg(key.as_ref());
+        }
+        Ok(migrate.exec(&mut self.connect(User::Anything)?)?)
+    }
+
     fn await_link(&self) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -132,7 +184,7 @@ impl Redis {
     ) -> Result<Self> {
         let port = home.port("port")?;
         let folder = &home.folder;
-        let data = folder.join("data");
+        let data = folder.join(DATA);
         fs::create_dir_all(&data)?;
         let users = folder.join("users.acl");
         fs::write(&users, users_acl(&tools::shipped("users.acl")?, &password)?)?;
@@ -187,6 +239,11 @@ impl Redis {
     /// The address with the name and the password of a user.
     pub fn url(&self, user: User) -> String {
         url(user, &self.password, self.port())
+    }
+
+    /// The folder with its data: the append-only file, and dumps.
+    pub fn data(&self) -> PathBuf {
+        self.process.folder().join(DATA)
     }
 
     /// A new connection that waits at most a few seconds for each reply.

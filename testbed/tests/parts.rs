@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use seckill_testbed::{
-    Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
+    Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
 };
 
 #[test]
@@ -59,6 +59,32 @@ fn a_replica_has_what_its_primary_has() -> Result<()> {
         .arg("a")
         .query(&mut replica.connect(User::Anything)?)?;
     assert_eq!(value, 1);
+    Ok(())
+}
+
+#[test]
+fn a_cluster_serves_a_key_at_one_node_and_moves_it_to_another() -> Result<()> {
+    let place = Place::temporary("redis-cluster")?;
+    let cluster = Cluster::start(&place)?;
+    let slot = cluster.slot_of("a")?;
+    let (old, mut connection) = (
+        cluster.owner_of(slot)?,
+        cluster.connect("a", User::Anything)?,
+    );
+    redis::cmd("SET").arg("a").arg(1).exec(&mut connection)?;
+
+    let new = (old + 1) % cluster.size();
+    let open = cluster.open_move(slot, new)?;
+    let get = || redis::cmd("GET").arg("a").to_owned();
+    let asked = get().query::<i64>(&mut connection).unwrap_err();
+    assert_eq!(asked.code(), Some("ASK"));
+    assert_eq!(cluster.owner_of(slot)?, old);
+    open.close()?;
+    let moved = get().query::<i64>(&mut connection).unwrap_err();
+    assert_eq!(moved.code(), Some("MOVED"));
+    assert_eq!(cluster.owner_of(slot)?, new);
+    let mut connection = cluster.connect("a", User::Anything)?;
+    assert_eq!(get().query::<i64>(&mut connection)?, 1);
     Ok(())
 }
 
