@@ -15,6 +15,7 @@ cargo := cargo --locked
 pure := protocol sale
 packages = $(pure:%=-p seckill-%)
 excluded = $(pure:%=--exclude seckill-%)
+real = $(cargo) test --quiet --release --workspace $(excluded)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +38,11 @@ test: setup kafka ## Everything that has to pass: format, lints, all tests
 	@echo "== tests of the rules, with every check on"
 	@$(cargo) test --quiet $(packages)
 	@echo "== tests on real servers"
-	@$(cargo) test --quiet --release --workspace $(excluded) -- --test-threads=2
+	@$(real) -- --test-threads=2
+	@for mode in aof replica cluster; do \
+		echo "== tests of the module once more, in mode $$mode"; \
+		SECKILL_TEST_MODE=$$mode $(real) --test module -- --test-threads=4 || exit; \
+	done
 
 build: ## Compile everything
 	@scripts/setup.sh build

@@ -104,9 +104,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// How many nodes it has. They are numbered from 0.
-    pub fn size(&self) -> usize {
-        self.nodes.len()
+    /// The nodes. Elsewhere they go by their place in this order, from 0.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Redis> {
+        self.nodes.iter().map(|node| &node.redis)
     }
 
     /// A node.

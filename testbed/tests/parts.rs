@@ -73,7 +73,7 @@ fn a_cluster_serves_a_key_at_one_node_and_moves_it_to_another() -> Result<()> {
     );
     redis::cmd("SET").arg("a").arg(1).exec(&mut connection)?;
 
-    let new = (old + 1) % cluster.size();
+    let new = (old + 1) % cluster.nodes().len();
     let open = cluster.open_move(slot, new)?;
     let get = || redis::cmd("GET").arg("a").to_owned();
     let asked = get().query::<i64>(&mut connection).unwrap_err();

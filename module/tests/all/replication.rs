@@ -1,16 +1,13 @@
 //! Effects are what a replica gets: its sale is the primary's, whatever the clocks say.
 
-use crate::common::{Client, Server, accepted};
+use crate::common::{Client, Server, accepted, follower, skip_in};
 use seckill_protocol::Verdict;
-use seckill_testbed::{Part, Redis, User};
+use seckill_testbed::{Part, Redis};
 use std::time::{Duration, Instant};
 
 fn with_replica(name: &str) -> (Server, Redis) {
     let server = Server::start(name);
-    let replica = Redis::start_replica(&server.place, &server.redis).unwrap();
-    let mut client = Client(replica.connect(User::Anything).unwrap());
-    // An effect that does not fit is a bug; the replica is to stop at it and not to go on apart.
-    client.text("CONFIG SET propagation-error-behavior panic-on-replicas");
+    let replica = follower(&server.place, server.redis());
     (server, replica)
 }
 
@@ -28,9 +25,10 @@ fn await_equal(primary: &mut Client, replica: &mut Client, sid: &str) {
 
 #[test]
 fn a_replica_has_the_same_sale_after_any_traffic() {
+    skip_in!(Replica, Cluster: "has a primary and a replica of its own");
     let (mut server, mut replica) = with_replica("module-replica");
     let mut primary = server.client();
-    let mut copy = Client(replica.connect(User::Anything).unwrap());
+    let mut copy = Client::of(&replica);
     primary.text("SECKILL.CREATE s STOCK 50 LIMIT 3 HOLD 40 USERRATE 100 BURST 3");
     let mut rids = Vec::new();
     // A cheap generator: the same traffic in every run.
@@ -78,19 +76,20 @@ fn a_replica_has_the_same_sale_after_any_traffic() {
 
     // The replica's own AOF has it too, and nobody else is there to ask.
     let digest = primary.digest("s");
-    server.redis.kill().unwrap();
+    server.redis_mut().kill().unwrap();
     replica.kill().unwrap();
     replica.restart().unwrap();
-    let mut copy = Client(replica.connect(User::Anything).unwrap());
+    let mut copy = Client::of(&replica);
     assert_eq!(copy.digest("s"), digest);
     assert!(copy.audit("s").starts_with("OK "));
 }
 
 #[test]
 fn a_rejection_is_not_replicated() {
+    skip_in!(Replica, Cluster: "has a primary and a replica of its own");
     let (server, replica) = with_replica("module-rejections");
     let mut primary = server.client();
-    let mut copy = Client(replica.connect(User::Anything).unwrap());
+    let mut copy = Client::of(&replica);
     primary.text("SECKILL.CREATE s STOCK 1");
     accepted(primary.try_("s u1"));
     await_equal(&mut primary, &mut copy, "s");
@@ -129,9 +128,10 @@ fn a_rejection_is_not_replicated() {
 
 #[test]
 fn a_replica_decides_nothing() {
+    skip_in!(Replica, Cluster: "has a primary and a replica of its own");
     let (server, replica) = with_replica("module-readonly");
     let mut primary = server.client();
-    let mut copy = Client(replica.connect(User::Anything).unwrap());
+    let mut copy = Client::of(&replica);
     primary.text("SECKILL.CREATE s STOCK 1 HOLD 30");
     accepted(primary.try_("s u1"));
     await_equal(&mut primary, &mut copy, "s");
@@ -149,6 +149,7 @@ fn a_replica_decides_nothing() {
 
 #[test]
 fn a_replica_that_was_away_catches_up() {
+    skip_in!(Replica, Cluster: "has a primary and a replica of its own");
     let (server, mut replica) = with_replica("module-away");
     let mut primary = server.client();
     primary.text("SECKILL.CREATE s STOCK 100");
@@ -158,7 +159,7 @@ fn a_replica_that_was_away_catches_up() {
             accepted(primary.try_(&format!("s u{round}-{n}")));
         }
         replica.restart().unwrap();
-        let mut copy = Client(replica.connect(User::Anything).unwrap());
+        let mut copy = Client::of(&replica);
         let deadline = Instant::now() + Duration::from_secs(10);
         while copy.run("EXISTS s").unwrap() != redis::Value::Int(1) {
             assert!(
@@ -173,14 +174,15 @@ fn a_replica_that_was_away_catches_up() {
 
 #[test]
 fn a_promoted_replica_is_fenced_until_mysql_has_the_new_epoch() {
+    skip_in!(Replica, Cluster: "has a primary and a replica of its own");
     let (mut server, replica) = with_replica("module-promotion");
     let mut primary = server.client();
     primary.text("SECKILL.CREATE s STOCK 5");
     let rid = accepted(primary.try_("s u1 TOKEN t"));
     let old: u64 = primary.info("s", "epoch").parse().unwrap();
-    let mut copy = Client(replica.connect(User::Anything).unwrap());
+    let mut copy = Client::of(&replica);
     await_equal(&mut primary, &mut copy, "s");
-    server.redis.kill().unwrap();
+    server.redis_mut().kill().unwrap();
     copy.text("REPLICAOF NO ONE");
 
     assert_eq!(copy.try_("s u2"), Verdict::Paused);

@@ -13,9 +13,9 @@ fn refused(client: &mut Client, lines: &[&str]) {
 #[test]
 fn each_process_may_do_its_own_work_and_nothing_else() {
     let server = Server::start("module-users");
-    let mut operator = Client(server.redis.connect(User::Operator).unwrap());
-    let mut proxy = Client(server.redis.connect(User::Proxy).unwrap());
-    let mut worker = Client(server.redis.connect(User::Worker).unwrap());
+    let mut operator = server.client_as(User::Operator);
+    let mut proxy = server.client_as(User::Proxy);
+    let mut worker = server.client_as(User::Worker);
 
     worker.text("SECKILL.CREATE s STOCK 3");
     let rid = accepted(proxy.try_("s u1"));

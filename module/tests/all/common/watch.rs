@@ -1,0 +1,101 @@
+//! What a mode looks at after each writing command.
+
+use redis::{Arg, Cmd, Connection, FromRedisValue};
+use seckill_testbed::{Redis, User};
+
+const REPLICA_PATIENCE_MS: u32 = 10_000;
+
+/// The commands on a sale that only read. Whatever else there is may write.
+const READING: [&str; 5] = ["GET", "USER", "INFO", "AUDIT", "APPLY"];
+
+/// A look at the sale from outside, on connections of its own.
+pub(crate) enum Watch {
+    Nothing,
+    /// The server loads its AOF, and the sale is the same.
+    Reload(Connection),
+    /// The replica has the same sale.
+    Follow {
+        primary: Connection,
+        replica: Connection,
+    },
+}
+
+impl Watch {
+    pub(crate) fn reload(redis: &Redis) -> Self {
+        Self::Reload(redis.connect(User::Anything).unwrap())
+    }
+
+    pub(crate) fn follow(primary: &Redis, replica: &Redis) -> Self {
+        Self::Follow {
+            primary: primary.connect(User::Anything).unwrap(),
+            replica: replica.connect(User::Anything).unwrap(),
+        }
+    }
+
+    /// To be called when a command has been answered, whatever the answer was.
+    pub(crate) fn look_after(&mut self, command: &Cmd) {
+        let Some(sid) = written_sale(command) else {
+            return;
+        };
+        match self {
+            Self::Nothing => {}
+            Self::Reload(connection) => {
+                let before = digest(connection, sid);
+                let () = query(connection, redis::cmd("DEBUG").arg("LOADAOF"));
+                assert_eq!(digest(connection, sid), before, "{}", line(command));
+            }
+            Self::Follow { primary, replica } => {
+                let here = digest(primary, sid);
+                await_replica(primary);
+                assert_eq!(digest(replica, sid), here, "{}", line(command));
+            }
+        }
+    }
+}
+
+/// Whatever the primary has by now, its replica has too.
+pub(crate) fn all_equal(primary: &Redis, replica: &Redis) {
+    let mut primary = primary.connect(User::Anything).unwrap();
+    let mut replica = replica.connect(User::Anything).unwrap();
+    let everything = || redis::cmd("DEBUG").arg("DIGEST").to_owned();
+    let here: String = query(&mut primary, &everything());
+    await_replica(&mut primary);
+    let there: String = query(&mut replica, &everything());
+    assert_eq!(there, here, "the replica has parted");
+}
+
+/// Waits until the replica has all that this connection has seen.
+fn await_replica(primary: &mut Connection) {
+    let reached: u32 = query(primary, redis::cmd("WAIT").arg(1).arg(REPLICA_PATIENCE_MS));
+    assert_eq!(reached, 1, "the replica is gone or far behind");
+}
+
+fn digest(connection: &mut Connection, sid: &[u8]) -> String {
+    let digests: Vec<String> = query(connection, redis::cmd("DEBUG").arg("DIGEST-VALUE").arg(sid));
+    digests[0].clone()
+}
+
+fn query<T: FromRedisValue>(connection: &mut Connection, command: &Cmd) -> T {
+    let reply = command.query(connection);
+    reply.unwrap_or_else(|error| panic!("{}: {error}", line(command)))
+}
+
+/// The key of the sale that a command may have changed.
+fn written_sale(command: &Cmd) -> Option<&[u8]> {
+    let mut words = words(command);
+    let name = String::from_utf8_lossy(words.next()?).to_uppercase();
+    let writing = !READING.contains(&name.strip_prefix("SECKILL.")?);
+    words.next().filter(|_| writing)
+}
+
+fn words(command: &Cmd) -> impl Iterator<Item = &[u8]> {
+    command.args_iter().filter_map(|arg| match arg {
+        Arg::Simple(bytes) => Some(bytes),
+        _ => None,
+    })
+}
+
+fn line(command: &Cmd) -> String {
+    let words: Vec<_> = words(command).map(String::from_utf8_lossy).collect();
+    words.join(" ")
+}
