@@ -109,10 +109,11 @@ impl Redis {
         Ok(replica)
     }
 
-    /// Makes it a replica of another server until it is restarted, and waits until it has its data.
+    /// Makes it a replica of another server until it is restarted. It gets its data by and by: see
+    /// [`Redis::await_link`].
     ///
     /// # Errors
-    /// If it does not reach its primary.
+    /// If it does not answer.
     pub fn follow(&self, primary: &Self) -> Result<()> {
         let mut connection = self.connect(User::Anything)?;
         for (name, value) in [("masteruser", "replica"), ("masterauth", &primary.password)] {
@@ -120,11 +121,9 @@ impl Redis {
                 .arg(&["SET", name, value])
                 .exec(&mut connection)?;
         }
-        redis::cmd("REPLICAOF")
-            .arg("127.0.0.1")
-            .arg(primary.port())
-            .exec(&mut connection)?;
-        self.await_link()
+        let mut follow = redis::cmd("REPLICAOF");
+        follow.arg("127.0.0.1").arg(primary.port());
+        Ok(follow.exec(&mut connection)?)
     }
 
     /// Starts a node of a cluster that knows nobody yet, with the users of another node if there is
@@ -160,7 +159,11 @@ impl Redis {
         Ok(migrate.exec(&mut self.connect(User::Anything)?)?)
     }
 
-    fn await_link(&self) -> Result<()> {
+    /// Waits until this replica has the data of its primary.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn await_link(&self) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let mut connection = self.connect(User::Anything)?;
