@@ -5,8 +5,12 @@ mod commands;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod persistence;
 #[cfg(test)]
 mod replication;
+#[cfg(test)]
+mod traffic;
 #[cfg(test)]
 mod users;

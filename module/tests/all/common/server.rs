@@ -115,3 +115,10 @@ pub(crate) fn follower(place: &Place, primary: &Redis) -> Redis {
     Client::of(&replica).text("CONFIG SET propagation-error-behavior panic-on-replicas");
     replica
 }
+
+/// A primary and its replica, for tests that do more to them than a mode does.
+pub(crate) fn with_replica(name: &str) -> (Server, Redis) {
+    let server = Server::start(name);
+    let replica = follower(&server.place, server.redis());
+    (server, replica)
+}

@@ -1,7 +1,10 @@
 //! What a mode looks at after each writing command.
 
+use super::Client;
 use redis::{Arg, Cmd, Connection, FromRedisValue};
 use seckill_testbed::{Redis, User};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const REPLICA_PATIENCE_MS: u32 = 10_000;
 
@@ -62,6 +65,19 @@ pub(crate) fn all_equal(primary: &Redis, replica: &Redis) {
     await_replica(&mut primary);
     let there: String = query(&mut replica, &everything());
     assert_eq!(there, here, "the replica has parted");
+}
+
+/// Waits until a sale is the same in both places.
+pub(crate) fn await_equal(primary: &mut Client, replica: &mut Client, sid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let (here, there) = (primary.digest(sid), replica.digest(sid));
+        if here == there {
+            return;
+        }
+        assert!(Instant::now() < deadline, "primary {here}, replica {there}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Waits until the replica has all that this connection has seen.
