@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod persistence;
 #[cfg(test)]
 mod replication;

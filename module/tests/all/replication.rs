@@ -90,6 +90,18 @@ fn a_replica_decides_nothing() {
 }
 
 #[test]
+fn a_full_replica_takes_every_effect_all_the_same() {
+    skip_in!(Aof, Replica, Cluster: "has a primary and a replica of its own");
+    let (server, mut replica) = with_replica("module-full-replica");
+    let (mut primary, mut copy) = (server.client(), Client::of(&replica));
+    copy.text("CONFIG SET replica-ignore-maxmemory no");
+    copy.text("CONFIG SET maxmemory 1");
+    any_traffic(&mut primary, "s", 300);
+    await_equal(&mut primary, &mut copy, "s");
+    assert!(replica.is_running());
+}
+
+#[test]
 fn a_replica_that_was_away_catches_up() {
     skip_in!(Replica, Cluster: "has a primary and a replica of its own");
     let (server, mut replica) = with_replica("module-away");

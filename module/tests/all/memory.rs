@@ -1,0 +1,151 @@
+//! A server's memory: given back with a sale, and full in the middle of one.
+
+use crate::common::{Client, Server, accepted, skip_in};
+use redis::Value;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const MIB: u64 = 1 << 20;
+
+fn used_bytes(client: &mut Client) -> u64 {
+    client.server_info("memory", "used_memory").parse().unwrap()
+}
+
+/// A command with this many buyers, whose uids begin with `prefix`.
+fn many(prefix: &str, buyers: usize) -> String {
+    let uids: Vec<String> = (0..buyers).map(|n| format!("{prefix}-{n}")).collect();
+    format!("SECKILL.MTRY s {}", uids.join(" "))
+}
+
+/// What is freed in another thread is gone in a moment.
+fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn every_way_to_delete_a_sale_gives_its_memory_back() {
+    skip_in!(Replica: "a primary keeps what it sent, and that takes memory too");
+    skip_in!(Cluster: "looks at one server's memory");
+    let server = Server::start("module-delete");
+    let mut client = server.client();
+    let mut epoch = 0;
+    for delete in [
+        "FLUSHALL SYNC",
+        "FLUSHALL ASYNC",
+        "FLUSHDB",
+        "UNLINK s",
+        "DEL s",
+    ] {
+        let before = used_bytes(&mut client);
+        client.text("SECKILL.CREATE s STOCK 100000");
+        let began = client.info("s", "epoch").parse::<u64>().unwrap();
+        assert!(began > epoch, "a sale after another is another one");
+        epoch = began;
+        for round in 0..10 {
+            client.run(&many(&round.to_string(), 2000)).unwrap();
+        }
+        assert!(used_bytes(&mut client) > before + 2 * MIB);
+
+        client.run(delete).unwrap();
+        assert!(client.error("SECKILL.TRY s u1").starts_with("NOSALE"));
+        for field in ["sales", "events_pending", "memory_bytes"] {
+            let field = format!("seckill_{field}");
+            soon(&format!("{delete}: {field}"), || {
+                client.server_info("seckill", &field) == "0"
+            });
+        }
+        soon(&format!("{delete}: used_memory"), || {
+            used_bytes(&mut client) < before + MIB / 2
+        });
+    }
+}
+
+#[test]
+fn the_memory_of_a_large_sale_is_freed_while_others_are_served() {
+    skip_in!(Cluster: "looks at one server's threads");
+    let server = Server::start("module-lazy");
+    let mut client = server.client();
+    // The last is what `conf/redis.conf` makes of DEL.
+    for delete in ["FLUSHALL ASYNC", "UNLINK s", "DEL s"] {
+        client.text("SECKILL.CREATE s STOCK 1000");
+        client.run(&many("u", 1000)).unwrap();
+        let freed = |client: &mut Client| {
+            let freed = client.server_info("memory", "lazyfreed_objects");
+            freed.parse::<u64>().unwrap()
+        };
+        let before = freed(&mut client);
+        client.run(delete).unwrap();
+        soon(delete, || freed(&mut client) == before + 1);
+    }
+}
+
+#[test]
+fn a_server_that_is_full_in_the_middle_of_a_sale_does_nothing_by_halves() {
+    skip_in!(Aof, Cluster: "fills one server up");
+    let server = Server::start("module-full-sale");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 1000000");
+    let rids: Vec<String> = (0..3)
+        .map(|n| accepted(client.try_(&format!("s first-{n} TOKEN t"))))
+        .collect();
+    let limit = used_bytes(&mut client) + MIB;
+    client.text(&format!("CONFIG SET maxmemory {limit}"));
+    let sold = (0..1000).position(|round| {
+        let reply = client.run(&many(&format!("b{round}"), 50));
+        reply.is_err_and(|error| error.to_string().contains("OOM"))
+    });
+    let sold = 3 + 50 * sold.expect("a megabyte is full at some time");
+    let books = format!(
+        "OK total=1000000 available={} held={sold} sold=0 reservations={sold}",
+        1_000_000 - sold
+    );
+    let full = client.digest("s");
+    for line in ["SECKILL.TRY s late", &many("late", 2)] {
+        assert!(client.error(line).starts_with("OOM"), "{line}");
+    }
+    assert_eq!(client.digest("s"), full, "what is refused changes nothing");
+    assert_eq!(client.audit("s"), books);
+    assert_eq!(
+        client.run("SECKILL.USER s late").unwrap(),
+        Value::Array(vec![])
+    );
+
+    // What was sold is served on, and so are the operator and the worker.
+    let epoch = client.info("s", "epoch");
+    let [first, second, _] = &rids[..] else {
+        panic!()
+    };
+    for line in [
+        &format!("CONFIRM s {first}"),
+        &format!("CANCEL s {second}"),
+        &format!("ACK s STORED {epoch} 100"),
+        "PAUSE s",
+        "RESTOCK s -7",
+        "RESTOCK s 7",
+        "RESUME s",
+    ] {
+        assert_eq!(client.text(&format!("SECKILL.{line}")), "OK", "{line}");
+    }
+    client.run("SECKILL.EVENTS s").unwrap();
+    client.run(&format!("SECKILL.GET s {first}")).unwrap();
+    let available = 1_000_000 - sold + 1;
+    let books = format!(
+        "OK total=1000000 available={available} held={} sold=1 reservations={sold}",
+        sold - 2
+    );
+    assert_eq!(client.audit("s"), books);
+
+    let digest = client.digest("s");
+    client.text("DEBUG RELOAD");
+    assert_eq!(
+        client.digest("s"),
+        digest,
+        "saved while the server was full"
+    );
+    client.text("CONFIG SET maxmemory 0");
+    accepted(client.try_("s late"));
+}
