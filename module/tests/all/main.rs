@@ -5,6 +5,8 @@ mod commands;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod memory;
