@@ -29,6 +29,16 @@ fn busy_sale(client: &mut Client, sid: &str) {
     client.text(&format!("SECKILL.PAUSE {sid}"));
 }
 
+/// Rewrites the AOF to the end.
+fn rewrite(client: &mut Client) {
+    client.text("BGREWRITEAOF");
+    while client.server_info("persistence", "aof_rewrite_in_progress") == "1" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = client.server_info("persistence", "aof_last_bgrewrite_status");
+    assert_eq!(status, "ok");
+}
+
 #[test]
 fn a_sale_survives_whatever_redis_does_to_its_key() {
     skip_in!(Cluster: "a cluster has one database, and no RENAME from slot to slot");
@@ -67,18 +77,7 @@ fn a_sale_survives_the_rewriting_of_the_aof() {
         let mut client = server.client();
         client.text(&format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
         busy_sale(&mut client, "s");
-        client.text("BGREWRITEAOF");
-        while client
-            .text("INFO persistence")
-            .contains("aof_rewrite_in_progress:1")
-        {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        assert!(
-            client
-                .text("INFO persistence")
-                .contains("aof_last_bgrewrite_status:ok")
-        );
+        rewrite(&mut client);
         client.text("SECKILL.RESUME s");
         accepted(client.try_("s after"));
         let before = client.digest("s");
@@ -108,6 +107,44 @@ fn after_kill_9_every_answered_acceptance_is_there() {
         found_again(&mut client, "s", &told);
     }
     assert!(told.len() >= 1500, "{}", told.len());
+}
+
+#[test]
+fn after_kill_9_in_the_middle_of_a_rewrite_every_answered_acceptance_is_there() {
+    skip_in!(Aof, Cluster: "kills its server, which loads its AOF then");
+    for preamble in ["yes", "no"] {
+        let mut server = Server::start("module-rewrite-kill");
+        let mut client = server.client();
+        client.text(&format!("CONFIG SET aof-use-rdb-preamble {preamble}"));
+        client.text("SECKILL.CREATE s STOCK 100000");
+        for n in 0..50 {
+            client.text(&format!("SECKILL.CREATE other-{n} STOCK 1"));
+        }
+        let mut told: Vec<Told> = Vec::new();
+        for round in 0..2 {
+            // Half a second for a rewrite, so that it is under way when power is lost.
+            client.text("CONFIG SET rdb-key-save-delay 10000");
+            let routes = (0..4).map(|_| server.route(User::Proxy));
+            let crowd = Crowd::start(&format!("r{round}"), "s", routes);
+            crowd.await_accepted(100);
+            client.text("BGREWRITEAOF");
+            crowd.await_accepted(100);
+            let field = "aof_rewrite_in_progress";
+            assert_eq!(client.server_info("persistence", field), "1");
+            server.redis_mut().kill().unwrap();
+            told.extend(crowd.wait());
+            server.redis_mut().restart().unwrap();
+            client = server.client();
+            assert!(client.audit("s").starts_with("OK total=100000 "));
+            found_again(&mut client, "s", &told);
+        }
+        // What was left lying about is in nobody's way.
+        let digest = client.digest("s");
+        rewrite(&mut client);
+        server.redis_mut().kill().unwrap();
+        server.redis_mut().restart().unwrap();
+        assert_eq!(server.client().digest("s"), digest, "preamble {preamble}");
+    }
 }
 
 #[test]
