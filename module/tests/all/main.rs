@@ -15,6 +15,8 @@ mod persistence;
 #[cfg(test)]
 mod replication;
 #[cfg(test)]
+mod resync;
+#[cfg(test)]
 mod traffic;
 #[cfg(test)]
 mod users;

@@ -3,7 +3,7 @@
 use super::{Client, Route, verdict};
 use seckill_protocol::{ReservationId, Verdict};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a buyer waits for after each answer, so that a sale lasts as long as what happens to it.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Threads of buyers, who come one after the other, until nothing is left or the server is gone.
+/// Threads of buyers, who come one after the other, until nothing is left, until the server is gone,
+/// or until they are told to leave.
 pub(crate) struct Crowd {
+    leave: Arc<AtomicBool>,
     accepted: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Vec<Told>>>,
 }
@@ -24,14 +26,18 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// A thread for each route. `name` is in every uid.
     pub(crate) fn start(name: &str, sid: &str, routes: impl IntoIterator<Item = Route>) -> Self {
-        let accepted = Arc::<AtomicUsize>::default();
+        let (leave, accepted) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let start = |(thread, route): (usize, Route)| {
-            let accepted = accepted.clone();
+            let (leave, accepted) = (leave.clone(), accepted.clone());
             let (prefix, sid) = (format!("{name}-{thread}"), sid.to_owned());
-            thread::spawn(move || buy(&prefix, &sid, route, &accepted))
+            thread::spawn(move || buy(&prefix, &sid, route, &leave, &accepted))
         };
         let threads = routes.into_iter().enumerate().map(start).collect();
-        Self { accepted, threads }
+        Self {
+            leave,
+            accepted,
+            threads,
+        }
     }
 
     /// Waits until so many more have been accepted.
@@ -46,6 +52,12 @@ impl Crowd {
         }
     }
 
+    /// Everybody leaves, with what he was told.
+    pub(crate) fn leave(self) -> Vec<Told> {
+        self.leave.store(true, Ordering::Relaxed);
+        self.wait()
+    }
+
     /// Waits until nothing is left.
     pub(crate) fn wait(self) -> Vec<Told> {
         let threads = self.threads.into_iter();
@@ -53,9 +65,15 @@ impl Crowd {
     }
 }
 
-fn buy(prefix: &str, sid: &str, mut route: Route, accepted: &AtomicUsize) -> Vec<Told> {
+fn buy(
+    prefix: &str,
+    sid: &str,
+    mut route: Route,
+    leave: &AtomicBool,
+    accepted: &AtomicUsize,
+) -> Vec<Told> {
     let mut told = Vec::new();
-    loop {
+    while !leave.load(Ordering::Relaxed) {
         let uid = format!("{prefix}-{}", told.len());
         let mut command = redis::cmd("SECKILL.TRY");
         match route.send(command.arg(sid).arg(&uid)) {
