@@ -1,6 +1,8 @@
 //! The module in a real Redis: its commands, its users, and everything that a sale must survive.
 
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod common;

@@ -33,6 +33,10 @@ impl Lease {
     pub(crate) fn cluster(&self) -> &Cluster {
         self.0.as_ref().unwrap()
     }
+
+    pub(crate) fn cluster_mut(&mut self) -> &mut Cluster {
+        self.0.as_mut().unwrap()
+    }
 }
 
 impl Drop for Lease {

@@ -4,7 +4,7 @@ use super::lease::Lease;
 use super::watch::{self, Watch};
 use super::{Client, Mode, Route};
 use redis::Connection;
-use seckill_testbed::{Part, Place, Redis, User};
+use seckill_testbed::{Cluster, Part, Place, Redis, User};
 use std::thread;
 
 /// A server, and where it lives.
@@ -58,6 +58,21 @@ impl Server {
         match &mut self.host {
             Host::Own(own) => &mut own.redis,
             Host::Cluster(_) => panic!("a cluster has many servers: skip this test there"),
+        }
+    }
+
+    /// The cluster that a test moves slots in.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        match &self.host {
+            Host::Own(_) => panic!("this is one server: skip this test in other modes"),
+            Host::Cluster(lease) => lease.cluster(),
+        }
+    }
+
+    pub(crate) fn cluster_mut(&mut self) -> &mut Cluster {
+        match &mut self.host {
+            Host::Own(_) => panic!("this is one server: skip this test in other modes"),
+            Host::Cluster(lease) => lease.cluster_mut(),
         }
     }
 
