@@ -122,6 +122,7 @@ impl Kafka {
             home,
             program: java,
             arguments: jvm.map(OsString::from).into_iter().chain(main).collect(),
+            environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: Box::new(|process| {
                 let started = process.log_since_start()?.contains(STARTED);

@@ -27,6 +27,22 @@
 //! # }
 //! ```
 //!
+//! A test that is about time holds the time of day of its Redis in its own hand:
+//!
+//! ```no_run
+//! use seckill_testbed::{Clock, Place, Redis};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let place = Place::temporary("a-late-payment")?;
+//! let clock = Clock::new(&place)?;
+//! clock.set_ms(1_763_800_000_000)?; // stands still from now on
+//! let redis = Redis::start_with_clock(&place, &[], &clock)?;
+//! clock.advance_ms(900_000)?; // a quarter of an hour in no time
+//! # drop(redis);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | file | idea |
 //! | --- | --- |
 //! | `place.rs` | the folder that parts live in, and how long they live |
@@ -36,10 +52,12 @@
 //! | `identity.rs` | a pid that cannot be mistaken for a later process |
 //! | `port.rs` | a loopback port that nobody else takes |
 //! | `tools.rs` | where programs, shipped files and caches are |
+//! | `clock.rs`, `clock/clock.c` | a time of day that a test controls |
 //! | `redis.rs`, `mariadb.rs`, `kafka.rs` | the servers |
 //! | `cluster.rs` | three Redis servers that share the keys |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
+mod clock;
 mod cluster;
 mod home;
 mod identity;
@@ -54,6 +72,7 @@ mod redis;
 mod settings;
 mod tools;
 
+pub use crate::clock::Clock;
 pub use crate::cluster::{Cluster, SlotMove};
 pub use crate::kafka::Kafka;
 pub use crate::mariadb::MariaDb;

@@ -79,6 +79,7 @@ impl MariaDb {
             home,
             program: server,
             arguments: arguments.into_iter().map(OsString::from).collect(),
+            environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: Box::new(move |_| await_greeting(number)),
         };

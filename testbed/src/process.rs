@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) home: Home,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    /// Variables besides those that this program has itself.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
     pub(crate) ready_within: Duration,
     pub(crate) probe: Probe,
 }
@@ -242,6 +244,7 @@ fn spawn(place: &Place, plan: &Plan) -> Result<(Body, u64)> {
     command
         .arg(&plan.program)
         .args(&plan.arguments)
+        .envs(plan.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&plan.home.folder);
     command
         .stdin(Stdio::null())

@@ -39,6 +39,7 @@ impl SampleShop {
             home,
             program: tools::built("seckill-sample-shop")?,
             arguments: vec!["--listen".into(), port.address().into()],
+            environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: listens(&port),
         };
@@ -72,6 +73,7 @@ impl Worker {
             home,
             program: tools::built("seckill-worker")?,
             arguments: vec!["--config".into(), config.into(), "run".into()],
+            environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: Box::new(|_| {
                 thread::sleep(WORKER_FAILS_WITHIN);
@@ -119,6 +121,7 @@ impl Proxy {
             home,
             program: tools::built("seckill-proxy")?,
             arguments: vec![OsString::from("--config"), config.into()],
+            environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: listens(&port),
         };

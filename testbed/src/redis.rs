@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use redis::{Client, Connection};
 
+use crate::clock::Clock;
 use crate::home::Home;
 use crate::part::{Part, Seal};
 use crate::place::Place;
@@ -40,6 +41,16 @@ pub enum User {
     Operator,
     /// A test, which may do anything, `DEBUG` included. No such user ships.
     Anything,
+}
+
+/// What a test adds to a server as it ships.
+#[derive(Clone, Copy, Default)]
+struct Extras<'a> {
+    /// What runs the server, and its words.
+    tool: &'a [&'a str],
+    /// Lines of configuration.
+    lines: &'a [&'a str],
+    clock: Option<&'a Clock>,
 }
 
 impl User {
@@ -88,7 +99,27 @@ impl Redis {
     pub fn start_below(place: &Place, tool: &[&str], lines: &[&str]) -> Result<Self> {
         let home = place.home(KIND)?;
         let password = home.password()?;
-        Self::start_server(place, home, tool, lines, password)
+        let extras = Extras {
+            tool,
+            lines,
+            ..Extras::default()
+        };
+        Self::start_server(place, home, extras, password)
+    }
+
+    /// Starts a server whose time of day is that of `clock`, over restarts too.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn start_with_clock(place: &Place, lines: &[&str], clock: &Clock) -> Result<Self> {
+        let home = place.home(KIND)?;
+        let password = home.password()?;
+        let extras = Extras {
+            lines,
+            clock: Some(clock),
+            ..Extras::default()
+        };
+        Self::start_server(place, home, extras, password)
     }
 
     /// Starts a replica with the users of its primary, and waits until it has its data.
@@ -104,7 +135,11 @@ impl Redis {
             format!("masterauth {password}"),
         ];
         let lines = lines.each_ref().map(String::as_str);
-        let replica = Self::start_server(place, place.home(KIND)?, &[], &lines, password)?;
+        let extras = Extras {
+            lines: &lines,
+            ..Extras::default()
+        };
+        let replica = Self::start_server(place, place.home(KIND)?, extras, password)?;
         replica.await_link()?;
         Ok(replica)
     }
@@ -141,7 +176,11 @@ impl Redis {
             "cluster-announce-ip 127.0.0.1".to_owned(),
         ];
         let lines = lines.each_ref().map(String::as_str);
-        Ok((Self::start_server(place, home, &lines, password)?, bus_port))
+        let extras = Extras {
+            lines: &lines,
+            ..Extras::default()
+        };
+        Ok((Self::start_server(place, home, extras, password)?, bus_port))
     }
 
     /// Moves keys to another server (`MIGRATE`): they are there, or still here.
@@ -181,8 +220,7 @@ impl Redis {
     fn start_server(
         place: &Place,
         home: Home,
-        tool: &[&str],
-        lines: &[&str],
+        extras: Extras<'_>,
         password: String,
     ) -> Result<Self> {
         let port = home.port("port")?;
@@ -205,7 +243,7 @@ impl Redis {
         text.push_str("enable-debug-command local\n");
         // A full copy begins at once, and not five seconds later for the sake of other replicas.
         text.push_str("repl-diskless-sync-delay 0\n");
-        for line in lines {
+        for line in extras.lines {
             text.push_str(line);
             text.push('\n');
         }
@@ -215,7 +253,7 @@ impl Redis {
         let url = url(User::Anything, &password, port.number());
         let mut program = tools::redis_server()?;
         let mut arguments = vec![config.into()];
-        if let [tool, words @ ..] = tool {
+        if let [tool, words @ ..] = extras.tool {
             let server = std::mem::replace(&mut program, tools::installed(tool)?);
             let words = words.iter().map(OsString::from);
             arguments.splice(0..0, words.chain([server.into()]));
@@ -224,6 +262,7 @@ impl Redis {
             home,
             program,
             arguments,
+            environment: extras.clock.map(Clock::environment).unwrap_or_default(),
             ready_within: START_LIMIT,
             probe: Box::new(move |_| is_ready(&url)),
         };

@@ -1,11 +1,11 @@
 //! Each server starts, dies, and comes back with its data.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use seckill_testbed::{
-    Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
+    Clock, Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
 };
 
 #[test]
@@ -99,6 +99,34 @@ fn a_frozen_redis_answers_after_it_is_thawed() -> Result<()> {
     assert!(redis::cmd("PING").exec(&mut connection).is_err());
     redis.thaw()?;
     redis::cmd("PING").exec(&mut redis.connect(User::Anything)?)?;
+    Ok(())
+}
+
+#[test]
+fn the_time_of_day_of_a_redis_follows_its_clock_forwards_and_backwards() -> Result<()> {
+    let place = Place::temporary("redis-clock")?;
+    let clock = Clock::new(&place)?;
+    let mut redis = Redis::start_with_clock(&place, &[], &clock)?;
+    let time_us = |redis: &Redis| -> Result<u128> {
+        let mut connection = redis.connect(User::Anything)?;
+        let (seconds, us): (u128, u128) = redis::cmd("TIME").query(&mut connection)?;
+        Ok(seconds * 1_000_000 + us)
+    };
+    let real_us = || SystemTime::now().duration_since(UNIX_EPOCH);
+    let before = real_us()?.as_micros();
+    let unset = time_us(&redis)?;
+    assert!((before..=real_us()?.as_micros()).contains(&unset));
+
+    clock.set_ms(1_000_000_000_123)?;
+    assert_eq!(time_us(&redis)?, 1_000_000_000_123_000);
+    clock.advance_ms(3_600_000)?;
+    assert_eq!(time_us(&redis)?, 1_000_003_600_123_000);
+    clock.advance_ms(-3_600_001)?;
+    assert_eq!(time_us(&redis)?, 1_000_000_000_122_000);
+    assert_eq!(clock.now_ms()?, 1_000_000_000_122);
+
+    redis.restart()?;
+    assert_eq!(time_us(&redis)?, 1_000_000_000_122_000, "over a restart");
     Ok(())
 }
 
