@@ -1,0 +1,224 @@
+//! A node: sales under keys, and which command does what.
+
+use crate::rates::Soft;
+use crate::reply::Reply;
+use crate::sale::Sale;
+use crate::words::{Refused, Words, err, number, quote, unknown};
+use seckill_protocol::{Event, EventBatch, EventId, Fact};
+use std::collections::HashMap;
+
+/// The key that holds a plain string.
+pub(crate) const TEXT: &[u8] = b"text";
+
+#[derive(Default)]
+pub(crate) struct Node {
+    pub(crate) now: u64,
+    pub(crate) sales: HashMap<Vec<u8>, Sale>,
+    /// The latest epoch that was given away.
+    epoch: u64,
+}
+
+impl Node {
+    /// Carries out a command.
+    pub(crate) fn call(&mut self, words: &[Vec<u8>]) -> Reply {
+        self.carry_out(words).unwrap_or_else(Reply::Error)
+    }
+
+    fn carry_out(&mut self, words: &[Vec<u8>]) -> Refused<Reply> {
+        let name = String::from_utf8(words[0].to_ascii_uppercase()).unwrap();
+        if name == "DEBUG" {
+            // Saved and loaded again: what is the node's own is forgotten.
+            for sale in self.sales.values_mut() {
+                sale.soft = Soft::default();
+            }
+            return Ok(Reply::ok());
+        }
+        if name == "DEL" {
+            let deleted = self.sales.remove(&words[1]).is_some();
+            return Ok(Reply::number(deleted.into()));
+        }
+        let wrong_number = || err(format!("wrong number of arguments for '{name}' command"));
+        let (at_least, at_most) = match &name["SECKILL.".len()..] {
+            "CREATE" => (4, usize::MAX),
+            "ALTER" | "TRY" | "MTRY" => (3, usize::MAX),
+            "EVENTS" => (2, usize::MAX),
+            "CONFIRM" => (3, usize::MAX),
+            "CANCEL" | "GET" | "USER" | "RESTOCK" | "APPLY" => (3, 3),
+            "ACK" => (5, 5),
+            _ => (2, 2),
+        };
+        if words.len() < at_least || words.len() > at_most {
+            return wrong_number();
+        }
+        let sid = &words[1];
+        let mut rest = Words(&words[2..]);
+        let now = self.now;
+        match &name["SECKILL.".len()..] {
+            "CREATE" => {
+                let given = rest.given(true)?;
+                let epoch = now.max(self.epoch + 1);
+                let sale = Sale::create(given, epoch, now)?;
+                // The next one is later also where this one is refused below.
+                self.epoch = epoch;
+                if sid == TEXT {
+                    return Err(WRONG_TYPE.into());
+                }
+                if self.sales.contains_key(sid) {
+                    return err("sale already exists");
+                }
+                self.sales.insert(sid.clone(), sale);
+            }
+            "ALTER" => {
+                let given = rest.given(false)?;
+                self.write(sid)?.alter(given)?;
+            }
+            "TRY" => {
+                let uid = rest.uid()?;
+                let (qty, token) = rest.try_options()?;
+                let verdict = self.write(sid)?.try_(now, &uid, qty, token)?;
+                return Ok(Reply::List(Reply::verdict(&verdict).into()));
+            }
+            "MTRY" => {
+                let uids: Vec<String> =
+                    rest.0.iter().map(|_| rest.uid()).collect::<Refused<_>>()?;
+                let sale = self.write(sid)?;
+                let mut replies = Vec::new();
+                for uid in uids {
+                    replies.extend(Reply::verdict(&sale.try_(now, &uid, 1, None)?));
+                }
+                return Ok(Reply::List(replies));
+            }
+            "CONFIRM" => {
+                let rid = rest.rid()?;
+                let late = match rest.next() {
+                    None => false,
+                    Some(word) if word.eq_ignore_ascii_case(b"LATE") => true,
+                    Some(word) => return unknown(word, "LATE"),
+                };
+                if rest.next().is_some() {
+                    return wrong_number();
+                }
+                self.write(sid)?.confirm(now, rid, late)?;
+            }
+            "CANCEL" => {
+                let rid = rest.rid()?;
+                self.write(sid)?.cancel(now, rid)?;
+            }
+            "GET" => {
+                let rid = rest.rid()?;
+                return self.sale(sid)?.get(rid);
+            }
+            "USER" => {
+                let uid = rest.uid()?;
+                return Ok(self.sale(sid)?.user(&uid));
+            }
+            "INFO" => return Ok(self.sale(sid)?.info(now)),
+            "EVENTS" => {
+                let (after, count, text) = events_options(&mut rest)?;
+                let batch = self.write(sid)?.events_after(after, count);
+                return Ok(match (batch, text) {
+                    (None, false) => Reply::Null,
+                    (Some(batch), false) => Reply::Events(batch),
+                    (batch, true) => Reply::List(batch.iter().flat_map(lines).collect()),
+                });
+            }
+            "ACK" => {
+                let cursor = rest.next().unwrap();
+                let stored = match &cursor.to_ascii_uppercase()[..] {
+                    b"RELAYED" => false,
+                    b"STORED" => true,
+                    _ => return unknown(cursor, "RELAYED or STORED"),
+                };
+                let (epoch, seq) = rest.place("epoch", "seq")?;
+                self.write(sid)?.ack(stored, EventId::new(epoch, seq))?;
+            }
+            "PAUSE" => self.write(sid)?.pause(true),
+            "RESUME" => self.write(sid)?.pause(false),
+            "CLOSE" => self.write(sid)?.close(now),
+            "RESTOCK" => {
+                let delta = rest.delta()?;
+                self.write(sid)?.restock(now, delta)?;
+            }
+            "AUDIT" => return Ok(self.sale(sid)?.audit()),
+            "APPLY" => {
+                return err(
+                    "SECKILL.APPLY is for replication and the AOF; it is refused from a client",
+                );
+            }
+            other => panic!("the model knows no {other}"),
+        }
+        Ok(Reply::ok())
+    }
+
+    fn sale(&mut self, sid: &[u8]) -> Refused<&mut Sale> {
+        if sid == TEXT {
+            return Err(WRONG_TYPE.into());
+        }
+        let sale = self.sales.get_mut(sid);
+        sale.ok_or_else(|| "NOSALE no such sale".into())
+    }
+
+    /// A writing command, refused or not, releases first what is overdue.
+    fn write(&mut self, sid: &[u8]) -> Refused<&mut Sale> {
+        let now = self.now;
+        let sale = self.sale(sid)?;
+        sale.release(now);
+        Ok(sale)
+    }
+}
+
+const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+/// `[AFTER epoch seq] [COUNT n] [FORMAT packed|text]`.
+fn events_options(words: &mut Words<'_>) -> Refused<(EventId, usize, bool)> {
+    let (mut after, mut count, mut text) = (EventId::ZERO, 1000, false);
+    while let Some(word) = words.next() {
+        match &word.to_ascii_uppercase()[..] {
+            b"AFTER" => {
+                let (epoch, seq) = words.place("AFTER epoch", "AFTER seq")?;
+                after = EventId::new(epoch, seq);
+            }
+            b"COUNT" => {
+                let value = words.value_of("COUNT")?;
+                count = usize::try_from(number("COUNT", value, 1, 10_000)?).unwrap();
+            }
+            b"FORMAT" => {
+                let value = words.value_of("FORMAT")?;
+                text = match &value.to_ascii_lowercase()[..] {
+                    b"packed" => false,
+                    b"text" => true,
+                    _ => {
+                        let quoted = quote(value);
+                        return err(format!("FORMAT must be packed or text, got {quoted}"));
+                    }
+                };
+            }
+            other => return unknown(other, "AFTER, COUNT or FORMAT"),
+        }
+    }
+    Ok((after, count, text))
+}
+
+/// The text form of the log.
+fn lines(batch: &EventBatch) -> Vec<Reply> {
+    let line = |event: &Event| {
+        let (epoch, Event { seq, at, fact }) = (batch.epoch, event);
+        let fact = match fact {
+            Fact::Opened { name, total, sold } => {
+                format!("opened total={total} sold={sold} name={name}")
+            }
+            Fact::Accepted { uid, qty, deadline } => {
+                let deadline = deadline.unwrap_or(0);
+                format!("accepted qty={qty} deadline={deadline} uid={uid}")
+            }
+            Fact::Confirmed { rid } => format!("confirmed rid={rid}"),
+            Fact::Cancelled { rid } => format!("cancelled rid={rid}"),
+            Fact::Expired { rid } => format!("expired rid={rid}"),
+            Fact::Restocked { delta } => format!("restocked delta={delta}"),
+            Fact::Closed => "closed".to_owned(),
+            Fact::Epoch { previous } => format!("epoch previous={previous}"),
+        };
+        Reply::text(format!("{epoch}-{seq} at={at} {fact}"))
+    };
+    batch.events.iter().map(line).collect()
+}
