@@ -64,12 +64,12 @@ setup: ## Install what building and running need (Debian)
 kafka: ## Fetch Apache Kafka, once; without it the rest works
 	@scripts/kafka.sh || [ $$? -eq 3 ]
 
-bench-module: ## What a decision costs in Redis: QUICK=1 OUT=file.json PROFILE=try-accepted
+bench-module: ## What a decision costs in Redis: QUICK=1 ONLY=memory,load OUT=file.json PROFILE=try-accepted
 	@scripts/setup.sh build
 	@scripts/setup.sh bench
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-bench
-	@$(bin)/seckill-bench module $(if $(QUICK),--quick) $(OUT:%=--out "%") $(PROFILE:%=--profile "%")
+	@$(bin)/seckill-bench module $(if $(QUICK),--quick) $(OUT:%=--out "%") $(PROFILE:%=--profile "%") $(ONLY:%=--only "%")
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet

@@ -1,6 +1,6 @@
 //! The commands and what can be said to them.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// What the parts of Seckill cost, measured on private servers.
@@ -22,6 +22,9 @@ pub(crate) struct ModuleOptions {
     /// Fewer repetitions and smaller sales
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Measure only this, or these
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
+    pub(crate) only: Vec<ModulePart>,
     /// Print one JSON document instead of tables
     #[arg(long)]
     pub(crate) json: bool,
@@ -31,4 +34,21 @@ pub(crate) struct ModuleOptions {
     /// Only count this case, and show its functions by the instructions they execute themselves
     #[arg(long, value_name = "CASE", conflicts_with_all = ["json", "out"])]
     pub(crate) profile: Option<String>,
+}
+
+/// What can be measured of the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModulePart {
+    /// Instructions for one command
+    Instructions,
+    /// Memory for one reservation
+    Memory,
+    /// A decision in a sale of millions
+    Depth,
+    /// Loading an RDB
+    Load,
+    /// The longest command
+    Stall,
+    /// Requests a second
+    Clock,
 }

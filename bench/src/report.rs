@@ -46,6 +46,8 @@ pub(crate) struct Measure {
 pub(crate) enum Shape {
     /// Whole, with its thousands apart.
     Count,
+    /// With one place.
+    Tenths,
     /// With two places.
     Ratio,
     /// A share, as per cent with two places.
@@ -115,6 +117,7 @@ impl Shape {
     pub(crate) fn text(self, value: f64) -> String {
         match self {
             Self::Count => seckill_load::text::rate(value),
+            Self::Tenths => format!("{value:.1}"),
             Self::Ratio => format!("{value:.2}"),
             Self::Share => format!("{:.2} %", value * 100.0),
         }

@@ -1,15 +1,19 @@
 //! The commands whose instructions are counted.
 
 use super::client::{BATCH, Batch, Client};
-use super::sale::{self, PLENTY, SID, Script, mtry_by, try_by, uid};
+use super::sale::{PLENTY, STRANGERS, Sale, Script, uid};
 use crate::report::Wanted::{self, AtLeast, AtMost};
-use anyhow::Result;
+use anyhow::{Result, bail};
+use redis::{Cmd, Value};
 
 /// How many buyers there are in a sale of which nothing is to be had.
 const FEW: u64 = 1_000;
 
-/// The first of the buyers who come when those are served.
-const STRANGERS: u64 = 1_000_000_000;
+/// How many of them ask again and again.
+const INSISTENT: u64 = 16;
+
+/// The key of the sale.
+const SID: &str = "1001";
 
 /// One kind of decision.
 pub(crate) struct Case {
@@ -56,8 +60,8 @@ pub(crate) const CASES: &[Case] = &[
         id: "try-paused",
         name: "TRY rejected PAUSED: nothing is decided",
         prepare: |client, count| {
-            sale::create(client, &format!("{PLENTY} PAUSED"))?;
-            Ok(singles(count, try_by))
+            let sale = Sale::create(client, SID, &format!("{PLENTY} PAUSED"))?;
+            Ok(singles(count, |number| sale.try_by(number)))
         },
         expected: "PAUSED",
         aof: false,
@@ -75,9 +79,9 @@ pub(crate) const CASES: &[Case] = &[
         id: "try-duplicate",
         name: "TRY rejected DUPLICATE by LIMIT",
         prepare: |client, count| {
-            sale::create(client, PLENTY)?;
-            sale::fill(client, 0, FEW)?;
-            Ok(singles(count, |number| try_by(number % FEW)))
+            let sale = Sale::create(client, SID, PLENTY)?;
+            sale.fill(client, 0, FEW)?;
+            Ok(singles(count, |number| sale.try_by(number % FEW)))
         },
         expected: "DUPLICATE",
         aof: false,
@@ -87,11 +91,11 @@ pub(crate) const CASES: &[Case] = &[
         id: "try-limited",
         name: "TRY rejected LIMITED by USERRATE",
         prepare: |client, count| {
-            sale::create(client, &format!("{PLENTY} LIMIT 0 USERRATE 1"))?;
-            // Everybody spends what he may ask for; from then on he is told to wait.
-            let buyers = 16;
-            client.expect(&singles(16, try_by), "ACCEPTED")?;
-            Ok(singles(count, |number| try_by(number % buyers)))
+            let options = format!("{PLENTY} LIMIT 0 USERRATE 1");
+            let sale = Sale::create(client, SID, &options)?;
+            // Each of a few buyers may ask once a second, and asks without end.
+            sale.fill(client, 0, INSISTENT)?;
+            Ok(singles(count, |number| sale.try_by(number % INSISTENT)))
         },
         expected: "LIMITED",
         aof: false,
@@ -117,8 +121,8 @@ pub(crate) const CASES: &[Case] = &[
         id: "mtry-soldout",
         name: "MTRY of 64 rejected, one of them",
         prepare: |client, count| {
-            sold_out(client)?;
-            Ok(sixty_fours(count, STRANGERS))
+            let sale = Sale::sold_out(client, SID, FEW)?;
+            Ok(sixty_fours(&sale, STRANGERS, count))
         },
         expected: "SOLDOUT",
         aof: false,
@@ -184,9 +188,9 @@ pub(crate) const CASES: &[Case] = &[
         id: "try-accepted-token-aof",
         name: "TRY accepted, with TOKEN of 36 bytes",
         prepare: |client, count| {
-            sale::create(client, PLENTY)?;
+            let sale = Sale::create(client, SID, PLENTY)?;
             Ok(singles(count, |number| {
-                let mut command = try_by(number);
+                let mut command = sale.try_by(number);
                 command.arg("TOKEN").arg(token(number));
                 command
             }))
@@ -207,14 +211,15 @@ pub(crate) const CASES: &[Case] = &[
         id: "confirm-aof",
         name: "CONFIRM",
         prepare: |client, count| {
-            sale::create(client, PLENTY)?;
-            let rids = sale::fill(client, 0, count as u64)?;
-            let commands = rids.into_iter().map(|rid| {
+            let sale = Sale::create(client, SID, PLENTY)?;
+            let tries = Batch::all(sale.mtries_by(0..count as u64), 1);
+            let replies = client.ask(tries)?;
+            let commands = reservations(&replies)?.into_iter().map(|rid| {
                 let mut command = redis::cmd("SECKILL.CONFIRM");
                 command.arg(SID).arg(rid);
                 command
             });
-            Ok(Batch::all(commands, BATCH))
+            Ok(Batch::all(commands, BATCH).collect())
         },
         expected: "OK",
         aof: true,
@@ -238,63 +243,74 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-fn incr(_: &mut Client, count: usize) -> Result<Vec<Batch>> {
+/// Redis keeps the numbers up to 10,000 ready and makes the others; the counter is past that.
+fn incr(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
+    client.run::<()>("SET k 1000000")?;
     Ok(singles(count, |_| redis::cmd("INCR").arg("k").to_owned()))
 }
 
 fn try_soldout(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
-    sold_out(client)?;
-    Ok(singles(count, |number| try_by(STRANGERS + number)))
+    let sale = Sale::sold_out(client, SID, FEW)?;
+    Ok(singles(count, |number| sale.try_by(STRANGERS + number)))
 }
 
 fn try_accepted(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
-    sale::create(client, PLENTY)?;
-    Ok(singles(count, try_by))
+    let sale = Sale::create(client, SID, PLENTY)?;
+    Ok(singles(count, |number| sale.try_by(number)))
 }
 
 fn try_accepted_userrate(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
-    sale::create(client, &format!("{PLENTY} USERRATE 10"))?;
-    Ok(singles(count, try_by))
+    let sale = Sale::create(client, SID, &format!("{PLENTY} USERRATE 10"))?;
+    Ok(singles(count, |number| sale.try_by(number)))
 }
 
 fn mtry_accepted(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
-    sale::create(client, PLENTY)?;
-    Ok(sixty_fours(count, 0))
+    let sale = Sale::create(client, SID, PLENTY)?;
+    Ok(sixty_fours(&sale, 0, count))
 }
 
 fn lua_soldout(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
-    let script = Script::load(client)?;
-    script.create(client, FEW)?;
-    client.expect(&singles(1_000, |number| script.try_by(number)), "ACCEPTED")?;
+    let script = Script::create(client, FEW)?;
+    script.fill(client, FEW)?;
     Ok(singles(count, |number| script.try_by(STRANGERS + number)))
 }
 
 fn lua_accepted(client: &mut Client, count: usize) -> Result<Vec<Batch>> {
-    let script = Script::load(client)?;
-    script.create(client, 1_000_000_000)?;
+    let script = Script::create(client, 1_000_000_000)?;
     Ok(singles(count, |number| script.try_by(number)))
-}
-
-/// A sale whose last unit is held by somebody.
-fn sold_out(client: &mut Client) -> Result<()> {
-    sale::create(client, &format!("STOCK {FEW}"))?;
-    sale::fill(client, 0, FEW)?;
-    Ok(())
 }
 
 /// What a proxy hands on as a buyer's `Idempotency-Key`.
 fn token(number: u64) -> String {
-    format!("9f1c6e02-5d0b-4c1e-8a73-{}", &uid(number)[1..])
+    let number = uid(number);
+    format!("9f1c6e02-5d0b-4c1e-8a73-{}", number.trim_start_matches('u'))
 }
 
 /// One command a decision.
-fn singles(count: usize, command: impl Fn(u64) -> redis::Cmd) -> Vec<Batch> {
-    Batch::all((0..count as u64).map(command), BATCH)
+fn singles(count: usize, command: impl Fn(u64) -> Cmd) -> Vec<Batch> {
+    Batch::all((0..count as u64).map(command), BATCH).collect()
 }
 
 /// One command for 64 decisions.
-fn sixty_fours(count: usize, from: u64) -> Vec<Batch> {
-    let starts = (from..from + count as u64).step_by(BATCH);
-    let commands = starts.map(|start| mtry_by(start..start + BATCH as u64));
-    Batch::all(commands, 1)
+fn sixty_fours(sale: &Sale, from: u64, count: usize) -> Vec<Batch> {
+    Batch::all(sale.mtries_by(from..from + count as u64), 1).collect()
+}
+
+/// The names of the reservations that MTRYs were answered with.
+fn reservations(replies: &[Value]) -> Result<Vec<String>> {
+    let mut rids = Vec::new();
+    for reply in replies {
+        let Value::Array(parts) = reply else {
+            bail!("MTRY answers {reply:?}");
+        };
+        for pair in parts.chunks(2) {
+            match pair {
+                [Value::SimpleString(word), Value::BulkString(rid)] if word == "ACCEPTED" => {
+                    rids.push(String::from_utf8(rid.clone())?);
+                }
+                other => bail!("expected a reservation, got {other:?}"),
+            }
+        }
+    }
+    Ok(rids)
 }

@@ -5,6 +5,7 @@ use super::callgrind::Counter;
 use super::cases::{CASES, Case, Role};
 use super::client::BATCH;
 use super::dump::Dump;
+use super::sale;
 use crate::report::{Measure, Part, Row, Shape};
 use crate::say;
 use anyhow::{Context, Result};
@@ -73,11 +74,13 @@ pub(crate) fn measure(scale: Scale) -> Result<Vec<Part>> {
 /// Counts a case once.
 pub(crate) fn count(counter: &mut Counter, case: &Case, decisions: usize) -> Result<Dump> {
     let mut client = counter.client()?;
-    let mut warm = (case.prepare)(&mut client, WARM_UP + decisions)?;
-    let counted = warm.split_off(warm.len() - warm.len() * decisions / (WARM_UP + decisions));
+    sale::clear(&mut client)?;
+    let mut warm_up = (case.prepare)(&mut client, WARM_UP + decisions)?;
+    let share = WARM_UP * warm_up.len() / (WARM_UP + decisions);
+    let counted = warm_up.split_off(share);
     counter.switch_on()?;
-    client.expect(&warm, case.expected)?;
-    let dump = counter.count(|| client.expect(&counted, case.expected));
+    client.expect(&warm_up, &[case.expected])?;
+    let dump = counter.count(|| client.expect(&counted, &[case.expected]));
     counter.switch_off()?;
     dump.with_context(|| case.id)
 }

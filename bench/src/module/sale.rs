@@ -1,15 +1,17 @@
 //! Sales, buyers, and the script's counterpart of both.
 
 use super::client::{BATCH, Batch, Client};
-use anyhow::{Context, Result, bail};
-use redis::{Cmd, Value};
+use anyhow::{Context, Result};
+use redis::Cmd;
 use seckill_testbed::{Place, Redis};
-
-/// The key of the sale.
-pub(crate) const SID: &str = "1001";
+use std::collections::HashMap;
+use std::ops::Range;
 
 /// More than anybody will buy.
 pub(crate) const PLENTY: &str = "STOCK 1000000000";
+
+/// The first of the buyers of whom no sale has heard, when it sells to those from 0 on.
+pub(crate) const STRANGERS: u64 = 100_000_000_000;
 
 /// How many MTRYs are on the wire at once where only their effect matters.
 const MANY: usize = 16;
@@ -21,73 +23,80 @@ const STEP: u64 = 387_420_489;
 
 /// A buyer's name, 13 bytes. Those who come after each other have names far apart.
 pub(crate) fn uid(number: u64) -> String {
-    format!("u{:012}", number.wrapping_mul(STEP) % UIDS)
+    let place = u128::from(number) * u128::from(STEP) % u128::from(UIDS);
+    format!("u{place:012}")
 }
 
-pub(crate) fn try_by(number: u64) -> Cmd {
-    let mut command = redis::cmd("SECKILL.TRY");
-    command.arg(SID).arg(uid(number));
-    command
+/// Deletes everything that is there.
+pub(crate) fn clear(client: &mut Client) -> Result<()> {
+    client.run("FLUSHALL SYNC")
 }
 
-pub(crate) fn mtry_by(numbers: impl Iterator<Item = u64>) -> Cmd {
-    let mut command = redis::cmd("SECKILL.MTRY");
-    command.arg(SID);
-    for number in numbers {
-        command.arg(uid(number));
+/// A sale, by its key.
+pub(crate) struct Sale(String);
+
+impl Sale {
+    pub(crate) fn create(client: &mut Client, sid: &str, options: &str) -> Result<Self> {
+        client.run::<()>(&format!("SECKILL.CREATE {sid} {options}"))?;
+        Ok(Self(sid.to_owned()))
     }
-    command
-}
 
-/// A new sale instead of everything that is there.
-pub(crate) fn create(client: &mut Client, options: &str) -> Result<()> {
-    client.run::<()>("FLUSHALL SYNC")?;
-    client.run(&format!("SECKILL.CREATE {SID} {options}"))
-}
-
-/// Each of these buyers gets a unit; returns the names of their reservations.
-pub(crate) fn fill(client: &mut Client, from: u64, count: u64) -> Result<Vec<String>> {
-    let mut rids = Vec::new();
-    each_mtry(from, count, |batch| {
-        for reply in client.ask(&[batch])? {
-            collect_rids(reply, &mut rids)?;
-        }
-        Ok(())
-    })?;
-    Ok(rids)
-}
-
-/// MTRYs of 64 by these buyers, some at once.
-fn each_mtry(from: u64, count: u64, mut send: impl FnMut(Batch) -> Result<()>) -> Result<()> {
-    let end = from + count;
-    let mut next = from;
-    while next < end {
-        let commands = (0..MANY).map_while(|_| {
-            let until = end.min(next + BATCH as u64);
-            let command = (next < until).then(|| mtry_by(next..until));
-            next = until;
-            command
-        });
-        for batch in Batch::all(commands, MANY) {
-            send(batch)?;
-        }
+    /// A sale whose last unit is held by the last of so many buyers.
+    pub(crate) fn sold_out(client: &mut Client, sid: &str, stock: u64) -> Result<Self> {
+        let sale = Self::create(client, sid, &format!("STOCK {stock}"))?;
+        sale.fill(client, 0, stock)?;
+        Ok(sale)
     }
-    Ok(())
-}
 
-fn collect_rids(reply: Value, rids: &mut Vec<String>) -> Result<()> {
-    let Value::Array(parts) = reply else {
-        bail!("MTRY answers {reply:?}");
-    };
-    for pair in parts.chunks(2) {
-        match pair {
-            [Value::SimpleString(word), Value::BulkString(rid)] if word == "ACCEPTED" => {
-                rids.push(String::from_utf8(rid.clone())?);
-            }
-            other => bail!("expected a reservation, got {other:?}"),
-        }
+    pub(crate) fn sid(&self) -> &str {
+        &self.0
     }
-    Ok(())
+
+    pub(crate) fn try_by(&self, number: u64) -> Cmd {
+        let mut command = redis::cmd("SECKILL.TRY");
+        command.arg(&self.0).arg(uid(number));
+        command
+    }
+
+    pub(crate) fn mtry_by(&self, numbers: Range<u64>) -> Cmd {
+        let mut command = redis::cmd("SECKILL.MTRY");
+        command.arg(&self.0);
+        for number in numbers {
+            command.arg(uid(number));
+        }
+        command
+    }
+
+    /// MTRYs of 64 by these buyers.
+    pub(crate) fn mtries_by(&self, numbers: Range<u64>) -> impl Iterator<Item = Cmd> {
+        let starts = numbers.clone().step_by(BATCH);
+        starts.map(move |start| self.mtry_by(start..numbers.end.min(start + BATCH as u64)))
+    }
+
+    /// So many buyers get a unit each.
+    pub(crate) fn fill(&self, client: &mut Client, from: u64, count: u64) -> Result<()> {
+        let batches = Batch::all(self.mtries_by(from..from + count), MANY);
+        client.expect(batches, &["ACCEPTED"])
+    }
+
+    /// A field of `SECKILL.INFO`.
+    pub(crate) fn info(&self, client: &mut Client, field: &str) -> Result<String> {
+        let mut map: HashMap<String, String> = client.run(&format!("SECKILL.INFO {}", self.0))?;
+        map.remove(field)
+            .with_context(|| format!("SECKILL.INFO has no {field}"))
+    }
+
+    /// MySQL has everything.
+    pub(crate) fn store_all(&self, client: &mut Client) -> Result<()> {
+        let head = self.info(client, "head")?.replace('-', " ");
+        client.run(&format!("SECKILL.ACK {} STORED {head}", self.0))
+    }
+
+    /// Takes away what is not sold.
+    pub(crate) fn sell_out(&self, client: &mut Client) -> Result<()> {
+        let available = self.info(client, "available")?;
+        client.run(&format!("SECKILL.RESTOCK {} -{available}", self.0))
+    }
 }
 
 /// The script of a team that has no module.
@@ -98,16 +107,36 @@ pub(crate) struct Script {
 impl Script {
     const TEXT: &str = include_str!("../../lua/try.lua");
 
-    pub(crate) fn load(client: &mut Client) -> Result<Self> {
+    fn load(client: &mut Client) -> Result<Self> {
         let command = redis::cmd("SCRIPT").arg("LOAD").arg(Self::TEXT).to_owned();
         let sha = client.query(&command)?;
         Ok(Self { sha })
     }
 
-    /// Puts up stock instead of everything that is there.
-    pub(crate) fn create(&self, client: &mut Client, stock: u64) -> Result<()> {
-        client.run::<()>("FLUSHALL SYNC")?;
-        client.run(&format!("SET {{{SID}}}:stock {stock}"))
+    /// The keys that stay: rate windows lapse.
+    pub(crate) const KEYS: [&str; 4] = [
+        "{1001}:stock",
+        "{1001}:buyers",
+        "{1001}:holds",
+        "{1001}:log",
+    ];
+
+    pub(crate) fn create(client: &mut Client, stock: u64) -> Result<Self> {
+        let [key, ..] = Self::KEYS;
+        client.run::<()>(&format!("SET {key} {stock}"))?;
+        Self::load(client)
+    }
+
+    /// So many buyers get a unit each.
+    pub(crate) fn fill(&self, client: &mut Client, count: u64) -> Result<()> {
+        let batches = Batch::all((0..count).map(|number| self.try_by(number)), BATCH);
+        client.expect(batches, &["ACCEPTED"])
+    }
+
+    /// MySQL has everything: the log is not needed any more.
+    pub(crate) fn store_all(client: &mut Client) -> Result<()> {
+        let [.., log] = Self::KEYS;
+        client.run(&format!("XTRIM {log} MAXLEN 0"))
     }
 
     /// One unit for a buyer who may have one, ten tries a second, held 15 minutes.
@@ -115,10 +144,8 @@ impl Script {
         let uid = uid(number);
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.sha).arg(5);
-        for key in ["stock", "buyers", "holds", "log"] {
-            command.arg(format!("{{{SID}}}:{key}"));
-        }
-        command.arg(format!("{{{SID}}}:rate:{uid}"));
+        command.arg(&Self::KEYS);
+        command.arg(format!("{{1001}}:rate:{uid}"));
         command
             .arg(uid)
             .arg(1)
@@ -159,13 +186,18 @@ mod tests {
 
     #[test]
     fn every_buyer_is_in_one_mtry_of_at_most_64() {
-        let mut sizes = Vec::new();
-        each_mtry(0, 64 * 20 + 5, |batch| {
-            sizes.push(batch.replies);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(sizes, [16, 5]);
+        let sale = Sale("s".to_owned());
+        let packed: Vec<_> = sale
+            .mtries_by(10..10 + 64 + 5)
+            .map(|command| command.get_packed_command())
+            .collect();
+        assert_eq!(
+            packed,
+            [
+                sale.mtry_by(10..74).get_packed_command(),
+                sale.mtry_by(74..79).get_packed_command()
+            ]
+        );
     }
 
     #[test]
