@@ -36,6 +36,10 @@ pub(crate) fn loaded() {
 /// one millisecond, or after the clock went back, still gets an epoch of its own.
 static LATEST_EPOCH: AtomicU64 = AtomicU64::new(0);
 
+/// The latest epoch of a loaded sale that new ones follow. No clock gets there: it came from a damaged
+/// or a forged file, which must not use up the numbers that are left.
+const FOLLOWED_EPOCH_MAX: u64 = 1 << 62;
+
 /// An epoch for a new sale.
 pub(crate) fn next_epoch(now_ms: u64) -> u64 {
     let latest = LATEST_EPOCH.load(Ordering::Relaxed);
@@ -62,7 +66,9 @@ impl Entry {
 
     fn new(sale: Sale) -> Self {
         let EventId { epoch, .. } = sale.head();
-        LATEST_EPOCH.fetch_max(epoch, Ordering::Relaxed);
+        if epoch <= FOLLOWED_EPOCH_MAX {
+            LATEST_EPOCH.fetch_max(epoch, Ordering::Relaxed);
+        }
         let mut entry = Self {
             sale,
             soft: Soft::new(),

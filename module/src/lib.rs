@@ -13,6 +13,7 @@
 //! | `entry` | what is kept under a key: the sale, and this node's counters and rates |
 //! | `fence` | the setting `seckill.fence` |
 //! | `totals` | the section `seckill` of `INFO` |
+//! | `sweep` | what a promoted node does with the sales that it inherits |
 //! | `datatype` | saving, loading, rewriting, digesting and freeing it |
 //! | `api/` | Redis's module functions, looked up once, behind safe calls |
 //!
@@ -36,6 +37,7 @@ mod error;
 mod fence;
 mod manual;
 mod request;
+mod sweep;
 mod totals;
 
 use redis_module::{Context, RedisString, Status, redis_module};

@@ -49,6 +49,15 @@ fn refuse(context: RawContext, error: &Error) {
 }
 
 impl<'a> Request<'a> {
+    /// A call that nobody made: what this node does to a sale by itself.
+    pub(crate) const fn of_key(context: RawContext, key: RawString) -> Self {
+        Self {
+            context,
+            key,
+            args: &[],
+        }
+    }
+
     /// The arguments after the key.
     pub(crate) const fn args(&self) -> Args<'a> {
         Args::new(self.args)
@@ -182,6 +191,17 @@ impl<'a> Request<'a> {
     /// Says in the server's log what only an operator can mend.
     pub(crate) fn warn(&self, text: &str) {
         api::log_warning(self.context, &c_text(text));
+    }
+
+    /// Takes a sale over, if it was inherited and nobody has asked for it yet.
+    pub(crate) fn inherit(&self) {
+        let mut key = Key::open_to_write(self.context, self.key);
+        if let Ok(entry) = sale_of(&mut key)
+            && entry.is_inherited()
+            && let Err(Error::Line(line)) = self.take_over(entry, api::now_ms())
+        {
+            self.warn(&format!("seckill: a sale could not be taken over: {line}"));
+        }
     }
 
     /// The sale came to this node from another primary, or from its disk, and may lack the last facts.

@@ -20,6 +20,9 @@ use seckill_protocol::{EventId, ReservationId};
 /// Reservations, or entries, in a block: of the longest ids and tokens about 64 KiB.
 const ITEMS_PER_BLOCK: Position = 240;
 
+/// The latest epoch: what a signed 64-bit reply still holds.
+const EPOCH_MAX: u64 = i64::MAX.unsigned_abs();
+
 const HEADER: u8 = 1;
 const RESERVATIONS: u8 = 2;
 const ENTRIES: u8 = 3;
@@ -229,6 +232,9 @@ impl Sale {
             },
         };
         reader.end()?;
+        if sale.head.epoch > EPOCH_MAX {
+            return Err(DecodeError::Field("epoch").into());
+        }
         if sale.missing.reservations > RESERVATIONS_MAX.into() {
             return Err(DecodeError::Field("reservations").into());
         }

@@ -79,17 +79,22 @@ pub(crate) fn publish(context: RawContext, channel: &[u8], message: &[u8]) {
 }
 
 /// A string of ours, freed when it goes.
-struct OwnedString {
+pub(crate) struct OwnedString {
     context: RawContext,
     string: RawString,
 }
 
 impl OwnedString {
-    fn new(context: RawContext, bytes: &[u8]) -> Self {
+    pub(super) fn new(context: RawContext, bytes: &[u8]) -> Self {
         let (start, length) = (bytes.as_ptr().cast(), bytes.len());
         // SAFETY: invariant 1; Redis copies the bytes.
         let string = unsafe { (functions().create_string)(context, start, length) };
         Self { context, string }
+    }
+
+    /// As a command gets its arguments.
+    pub(crate) const fn as_raw(&self) -> RawString {
+        self.string
     }
 }
 

@@ -90,6 +90,20 @@ functions! {
         raw::RedisModuleConfigGetEnumFunc, raw::RedisModuleConfigSetEnumFunc,
         raw::RedisModuleConfigApplyFunc, *mut c_void,
     ) -> c_int;
+    create_timer = RedisModule_CreateTimer: unsafe extern "C" fn(
+        RawContext, raw::mstime_t, raw::RedisModuleTimerProc, *mut c_void,
+    ) -> raw::RedisModuleTimerID;
+    select_db = RedisModule_SelectDb: unsafe extern "C" fn(RawContext, c_int) -> c_int;
+    scan = RedisModule_Scan: unsafe extern "C" fn(
+        RawContext, *mut raw::RedisModuleScanCursor, raw::RedisModuleScanCB, *mut c_void,
+    ) -> c_int;
+    scan_cursor_create = RedisModule_ScanCursorCreate:
+        unsafe extern "C" fn() -> *mut raw::RedisModuleScanCursor;
+    scan_cursor_restart = RedisModule_ScanCursorRestart:
+        unsafe extern "C" fn(*mut raw::RedisModuleScanCursor);
+    scan_cursor_destroy = RedisModule_ScanCursorDestroy:
+        unsafe extern "C" fn(*mut raw::RedisModuleScanCursor);
+    avoid_replica_traffic = RedisModule_AvoidReplicaTraffic: unsafe extern "C" fn() -> c_int;
     load_configs = RedisModule_LoadConfigs: unsafe extern "C" fn(RawContext) -> c_int;
     replicate_verbatim = RedisModule_ReplicateVerbatim: unsafe extern "C" fn(RawContext) -> c_int;
     wrong_arity = RedisModule_WrongArity: unsafe extern "C" fn(RawContext) -> c_int;

@@ -10,6 +10,7 @@
 //! | `call` | one call of a command: its arguments, what it propagates and announces |
 //! | `reply` | its replies |
 //! | `block` | a client that waits |
+//! | `scan` | walking over all keys, a little at a time |
 //! | `key` | an open key |
 //! | `value` | saving, loading and freeing what is under it |
 //!
@@ -26,12 +27,13 @@ mod call;
 mod functions;
 mod key;
 mod reply;
+mod scan;
 mod server;
 mod value;
 
 pub(crate) use block::{WAIT_ON, await_key, wake};
 pub(crate) use call::{
-    arguments, bytes, is_blocking_denied, is_replayed, log_warning, notify, publish,
+    OwnedString, arguments, bytes, is_blocking_denied, is_replayed, log_warning, notify, publish,
     replicate_apply, replicate_verbatim, signal_modified,
 };
 pub(crate) use key::{Held, Key};
@@ -39,6 +41,7 @@ pub(crate) use reply::{
     reply_array, reply_error, reply_integer, reply_map, reply_null, reply_simple_string,
     reply_string, reply_wrong_arity,
 };
+pub(crate) use scan::{Found, Scan, after, may_write, replicas_are_paused, take_scan};
 pub(crate) use server::{
     add_category, add_config, add_info_section, create_command, load_configs, on_load_end,
     on_promotion,

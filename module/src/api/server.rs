@@ -4,6 +4,7 @@ use super::{RawCommand, RawContext, RawString, functions, is_ok};
 use crate::describe::describe;
 use crate::entry::{loaded, promoted};
 use crate::manual::Page;
+use crate::sweep;
 use crate::totals;
 use redis_module::raw;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -19,13 +20,14 @@ pub(crate) fn on_promotion(context: RawContext) -> Result<(), &'static str> {
 }
 
 unsafe extern "C" fn role_changed(
-    _: RawContext,
+    context: RawContext,
     _: raw::RedisModuleEvent,
     role: u64,
     _: *mut c_void,
 ) {
     if role == raw::REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER {
         promoted();
+        sweep::begin(context);
     }
 }
 

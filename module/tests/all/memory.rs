@@ -46,9 +46,10 @@ fn every_way_to_delete_a_sale_gives_its_memory_back() {
         assert!(began > epoch, "a sale after another is another one");
         epoch = began;
         for round in 0..10 {
-            client.run(&many(&round.to_string(), 2000)).unwrap();
+            client.run(&many(&round.to_string(), 10_000)).unwrap();
         }
-        assert!(used_bytes(&mut client) > before + 2 * MIB);
+        let full = used_bytes(&mut client);
+        assert!(full > before + 2 * MIB, "{delete}: {before} bytes before, {full} with a sale");
 
         client.run(delete).unwrap();
         assert!(client.error("SECKILL.TRY s u1").starts_with("NOSALE"));
@@ -71,8 +72,8 @@ fn the_memory_of_a_large_sale_is_freed_while_others_are_served() {
     let mut client = server.client();
     // The last is what `conf/redis.conf` makes of DEL.
     for delete in ["FLUSHALL ASYNC", "UNLINK s", "DEL s"] {
-        client.text("SECKILL.CREATE s STOCK 1000");
-        client.run(&many("u", 1000)).unwrap();
+        client.text("SECKILL.CREATE s STOCK 50000");
+        client.run(&many("u", 50_000)).unwrap();
         let freed = |client: &mut Client| {
             let freed = client.server_info("memory", "lazyfreed_objects");
             freed.parse::<u64>().unwrap()
