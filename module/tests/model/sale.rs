@@ -170,14 +170,13 @@ impl Sale {
         token: Option<Vec<u8>>,
     ) -> Refused<Verdict> {
         let limit = self.limit;
-        // Departs from the design, which has the token first of all: a try that was accepted and is
-        // asked again after LIMIT was lowered is refused here.
-        if limit != 0 && qty > limit {
+        let same_token = |r: &&Reservation| token.is_some() && r.token == token;
+        let accepted_before = self.his(uid).find(same_token);
+        if accepted_before.is_none() && limit != 0 && qty > limit {
             return err(format!("QTY is above the sale's LIMIT of {limit}"));
         }
-        let same_token = |r: &&Reservation| token.is_some() && r.token == token;
         let latest_live = self.his(uid).rfind(|r| r.state.is_live());
-        let verdict = if let Some(first) = self.his(uid).find(same_token) {
+        let verdict = if let Some(first) = accepted_before {
             Verdict::Duplicate(first.rid)
         } else if self.paused {
             Verdict::Paused
