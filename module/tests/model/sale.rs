@@ -99,14 +99,6 @@ impl Sale {
         self.rate = given.rate.unwrap_or(self.rate);
         self.user_rate = given.user_rate.unwrap_or(self.user_rate);
         self.name = given.name.unwrap_or_else(|| self.name.clone());
-        // Departs from the design, where an event is a fact: here its name follows the sale's.
-        if let Some(Event {
-            fact: Fact::Opened { name, .. },
-            ..
-        }) = self.events.first_mut()
-        {
-            *name = self.name.clone().into();
-        }
         Ok(())
     }
 
