@@ -41,18 +41,19 @@ impl Soft {
     }
 
     /// When the next try is due if they come evenly: not before now, and not more than a full burst
-    /// ahead of it, wherever the clock was before.
-    ///
-    /// Departs from the design, where a refused buyer hears when a retry can succeed: that it is not
-    /// so far ahead is kept only by a try that passes, so that after the clock went back none does
-    /// until it is where it was.
-    fn due_ns(&self, whose: &Option<String>, rate: Rate, now_ns: i128) -> i128 {
-        let due_ns = self.due_ns.get(whose).copied().unwrap_or(now_ns);
-        due_ns.clamp(now_ns, now_ns + rate.burst_ns())
+    /// ahead of it, wherever the clock was before. It is kept, or after the clock went back every
+    /// try would be as far ahead as the one before.
+    fn due_ns(&mut self, whose: &Option<String>, rate: Rate, now_ns: i128) -> i128 {
+        let due_ns = self.due_ns.entry(whose.clone()).or_insert(now_ns);
+        *due_ns = (*due_ns).clamp(now_ns, now_ns + rate.burst_ns());
+        *due_ns
     }
 
     /// How long a try has to wait, if at all.
-    fn wait_ns(&self, whose: &Option<String>, rate: Rate, now_ns: i128) -> i128 {
+    fn wait_ns(&mut self, whose: &Option<String>, rate: Rate, now_ns: i128) -> i128 {
+        if rate.per_second == 0 {
+            return 0;
+        }
         let early_by_ns = self.due_ns(whose, rate, now_ns) - now_ns;
         (early_by_ns + rate.interval_ns() - rate.burst_ns()).max(0)
     }
