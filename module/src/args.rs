@@ -36,8 +36,8 @@ impl<'a> Args<'a> {
     }
 
     /// The next word, in upper case, or `None` at the end.
-    pub(crate) fn next_word(&mut self) -> Option<Word> {
-        self.take().map(|bytes| Word(bytes.to_ascii_uppercase()))
+    pub(crate) fn next_word(&mut self) -> Option<Word<'a>> {
+        self.take().map(Word::new)
     }
 
     /// The value that follows a word.
@@ -76,18 +76,33 @@ impl<'a> Args<'a> {
 }
 
 /// A subcommand or option, in upper case.
-pub(crate) struct Word(Vec<u8>);
+pub(crate) struct Word<'a> {
+    typed: &'a [u8],
+    upper: [u8; WORD_BYTES_MAX],
+}
 
-impl Word {
+/// The longest word that means something, and some.
+const WORD_BYTES_MAX: usize = 16;
+
+impl<'a> Word<'a> {
+    fn new(typed: &'a [u8]) -> Self {
+        let mut upper = [0; WORD_BYTES_MAX];
+        for (upper, byte) in upper.iter_mut().zip(typed) {
+            *upper = byte.to_ascii_uppercase();
+        }
+        Self { typed, upper }
+    }
+
+    /// The word; what is longer than any word, as it was typed.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.upper.get(..self.typed.len()).unwrap_or(self.typed)
     }
 
     /// The error for a word that does not belong here.
     pub(crate) fn unknown(&self, expected: &str) -> Error {
         bad(format_args!(
             "unknown option {}: expected {expected}",
-            quote(&self.0)
+            quote(&self.typed.to_ascii_uppercase())
         ))
     }
 }

@@ -55,6 +55,7 @@ impl Sale {
             missing: Missing::default(),
         };
         let opened = Opened {
+            name: options.name.clone(),
             total: *total,
             sold: *sold,
         };

@@ -304,9 +304,6 @@ impl Sale {
     /// and a rejection costs no stock.
     fn judge(&self, soft: &mut Soft, now_ms: u64, request: &Try<'_>) -> Result<Judgement, Refusal> {
         let (uid, qty, limit) = (request.uid, request.qty, self.options.limit);
-        if limit != 0 && qty > limit {
-            return Err(Refusal::QuantityAboveLimit { limit });
-        }
         // First of all, so that a buyer whose answer was lost in the last second of a sale, or just
         // before a pause, still learns what he has.
         if let Some(token) = request.token
@@ -314,6 +311,9 @@ impl Sale {
             && let Some(rid) = self.reservations.rid(position)
         {
             return Ok(Judgement::Rejected(Verdict::Duplicate(rid)));
+        }
+        if limit != 0 && qty > limit {
+            return Err(Refusal::QuantityAboveLimit { limit });
         }
         if self.paused || self.fenced {
             return Ok(Judgement::Rejected(Verdict::Paused));

@@ -33,9 +33,11 @@ pub(crate) enum EntryFact {
     Epoch(Box<EventId>),
 }
 
-/// The figures that a sale began with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a sale began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
+    /// Its name then: an event that is sent again is the same event.
+    pub(crate) name: Box<str>,
     pub(crate) total: u64,
     pub(crate) sold: u64,
 }

@@ -69,7 +69,7 @@ impl Options {
     }
 
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.name.as_bytes());
+        put_name(out, &self.name);
         put_number(out, self.limit.into());
         put_number(out, self.start_ms);
         put_number(out, self.end_ms);
@@ -79,10 +79,8 @@ impl Options {
     }
 
     pub(crate) fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let name = std::str::from_utf8(reader.bytes()?).ok();
-        let name = name.filter(|name| is_name(name));
         Ok(Self {
-            name: name.ok_or(DecodeError::Field("name"))?.into(),
+            name: take_name(reader)?,
             limit: reader.number_u32("limit")?,
             start_ms: reader.number()?,
             end_ms: reader.number()?,
@@ -97,6 +95,16 @@ impl Options {
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+pub(crate) fn put_name(out: &mut Vec<u8>, name: &str) {
+    put_bytes(out, name.as_bytes());
+}
+
+pub(crate) fn take_name(reader: &mut Reader<'_>) -> Result<Box<str>, DecodeError> {
+    let name = std::str::from_utf8(reader.bytes()?).ok();
+    let name = name.filter(|name| is_name(name));
+    Ok(name.ok_or(DecodeError::Field("name"))?.into())
 }
 
 /// No rate is written as a rate of 0.

@@ -276,7 +276,7 @@ impl Sale {
             Place::Entry(entry) => {
                 let fact = match &entry.fact {
                     EntryFact::Opened(opened) => Fact::Opened {
-                        name: self.options.name.clone(),
+                        name: opened.name.clone(),
                         total: opened.total,
                         sold: opened.sold,
                     },

@@ -12,7 +12,7 @@ use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_instant, put_numb
 use crate::effect::{Block, begin_block, put_token, state_of_code, take_token};
 use crate::error::ApplyError;
 use crate::log::{Entry, EntryFact, Log, Opened};
-use crate::options::Options;
+use crate::options::{Options, put_name, take_name};
 use crate::reservations::{Position, RESERVATIONS_MAX, Reservation, Reservations, code_of_state};
 use crate::sale::{Missing, Sale};
 use seckill_protocol::{EventId, ReservationId};
@@ -179,6 +179,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
         EntryFact::Closed => out.push(fact::CLOSED),
         EntryFact::Opened(opened) => {
             out.push(fact::OPENED);
+            put_name(out, &opened.name);
             put_number(out, opened.total);
             put_number(out, opened.sold);
         }
@@ -350,6 +351,7 @@ fn take_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
             fact::RESTOCKED => EntryFact::Restocked(reader.signed()?),
             fact::CLOSED => EntryFact::Closed,
             fact::OPENED => EntryFact::Opened(Box::new(Opened {
+                name: take_name(reader)?,
                 total: reader.number()?,
                 sold: reader.number()?,
             })),

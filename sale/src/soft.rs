@@ -131,16 +131,21 @@ impl Soft {
         let mut buyer_wait_ns = 0;
         if let Some(user_rate) = user_rate {
             let known = self.buyers.find(hash, |buyer| buyer.hash == hash);
-            let tat_ns = known.map_or(0, |buyer| buyer.tat_ns);
-            let tat_ns = conform(tat_ns, user_rate, now_ns).map_err(wait_ms)?;
+            let mut tat_ns = known.map_or(0, |buyer| buyer.tat_ns);
+            let wait_ns = conform(&mut tat_ns, user_rate, now_ns);
             self.keep_buyer(BuyerRate { hash, tat_ns }, now_ns);
-            buyer_wait_ns = conform(tat_ns, user_rate, now_ns).err().unwrap_or(0);
+            if wait_ns > 0 {
+                return Err(wait_ms(wait_ns));
+            }
+            buyer_wait_ns = conform(&mut tat_ns, user_rate, now_ns);
         }
         if let Some(rate) = rate {
             // A try that the sale's rate refuses has still used up one of the buyer's: it is him
             // asking too often that the buyer's rate is there to stop.
-            self.sale_tat_ns = conform(self.sale_tat_ns, rate, now_ns)
-                .map_err(|sale_wait_ns| wait_ms(sale_wait_ns.max(buyer_wait_ns)))?;
+            let sale_wait_ns = conform(&mut self.sale_tat_ns, rate, now_ns);
+            if sale_wait_ns > 0 {
+                return Err(wait_ms(sale_wait_ns.max(buyer_wait_ns)));
+            }
         }
         Ok(())
     }
@@ -183,19 +188,20 @@ impl Default for Soft {
     }
 }
 
-/// GCRA: the theoretical arrival time after one more, or how long to wait until one more conforms.
-fn conform(tat_ns: u64, rate: Rate, now_ns: u64) -> Result<u64, u64> {
+/// GCRA: how long to wait until one more conforms. 0: it does, and the theoretical arrival time moves
+/// on.
+fn conform(tat_ns: &mut u64, rate: Rate, now_ns: u64) -> u64 {
     let interval_ns = NS_PER_S / u64::from(rate.per_second.max(1));
     let burst_ns = interval_ns.saturating_mul(u64::from(rate.burst.max(1)));
-    // Further ahead than a full burst it can only be after the clock went back.
-    let tat_ns = tat_ns.clamp(now_ns, now_ns.saturating_add(burst_ns));
+    // Further ahead than a full burst it can only be after the clock went back. That is kept, or the
+    // wait would be as long again at the next try.
+    *tat_ns = (*tat_ns).clamp(now_ns, now_ns.saturating_add(burst_ns));
     let next_tat_ns = tat_ns.saturating_add(interval_ns);
     let earliest_ns = next_tat_ns.saturating_sub(burst_ns);
-    if now_ns < earliest_ns {
-        Err(earliest_ns - now_ns)
-    } else {
-        Ok(next_tat_ns)
+    if now_ns >= earliest_ns {
+        *tat_ns = next_tat_ns;
     }
+    earliest_ns.saturating_sub(now_ns)
 }
 
 const fn wait_ms(wait_ns: u64) -> u64 {
@@ -257,7 +263,23 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(soft.admit(1, None, Some(RATE), 1_000_000), Ok(()));
         }
-        assert_eq!(soft.admit(1, None, Some(RATE), 0), Err(100));
+        for (now_ms, expected) in [(0, Err(100)), (60, Err(40)), (100, Ok(())), (150, Err(50))] {
+            assert_eq!(
+                soft.admit(1, None, Some(RATE), now_ms),
+                expected,
+                "{now_ms}"
+            );
+        }
+        for _ in 0..3 {
+            assert_eq!(soft.admit(2, Some(RATE), None, 1_000_000), Ok(()));
+        }
+        for (now_ms, expected) in [(0, Err(100)), (60, Err(40)), (100, Ok(()))] {
+            assert_eq!(
+                soft.admit(2, Some(RATE), None, now_ms),
+                expected,
+                "{now_ms}"
+            );
+        }
     }
 
     #[test]

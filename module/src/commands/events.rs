@@ -1,5 +1,6 @@
 //! `SECKILL.EVENTS`: the log, now or as soon as there is something in it.
 
+use super::given::once;
 use crate::api::{self, RawCommand, RawContext, RawString};
 use crate::args::{Args, MS_MAX};
 use crate::error::{Result, bad, quote};
@@ -97,26 +98,30 @@ fn reply(request: &Request<'_>, asked: &Asked, batch: Option<EventBatch>) -> Res
 }
 
 fn read(mut args: Args<'_>) -> Result<Asked> {
-    let mut asked = Asked {
-        after: EventId::ZERO,
-        count: COUNT_DEFAULT,
-        format: Format::Packed,
-        block_ms: None,
-    };
+    let (mut after, mut count, mut form, mut block_ms) = (None, None, None, None);
     while let Some(word) = args.next_word() {
         match word.as_bytes() {
             b"AFTER" => {
                 let epoch = args.number_of("AFTER epoch", 0..=u64::MAX)?;
                 let seq = args.number_of("AFTER seq", 0..=u64::MAX)?;
-                asked.after = EventId::new(epoch, seq);
+                once(&mut after, "AFTER", EventId::new(epoch, seq))?;
             }
-            b"COUNT" => asked.count = args.number_of("COUNT", 1..=COUNT_MAX)?,
-            b"FORMAT" => asked.format = format(args.value_of("FORMAT")?)?,
-            b"BLOCK" => asked.block_ms = Some(args.number_of("BLOCK", 0..=BLOCK_MS_MAX)?),
+            b"COUNT" => once(&mut count, "COUNT", args.number_of("COUNT", 1..=COUNT_MAX)?)?,
+            b"FORMAT" => once(&mut form, "FORMAT", format(args.value_of("FORMAT")?)?)?,
+            b"BLOCK" => once(
+                &mut block_ms,
+                "BLOCK",
+                args.number_of("BLOCK", 0..=BLOCK_MS_MAX)?,
+            )?,
             _ => return Err(word.unknown("AFTER, COUNT, FORMAT or BLOCK")),
         }
     }
-    Ok(asked)
+    Ok(Asked {
+        after: after.unwrap_or(EventId::ZERO),
+        count: count.unwrap_or(COUNT_DEFAULT),
+        format: form.unwrap_or(Format::Packed),
+        block_ms,
+    })
 }
 
 /// Added to the server's clock it still has to be a number.

@@ -18,7 +18,7 @@ pub(crate) struct Given {
 
 impl Given {
     /// Takes the value of an option; false if the word names none.
-    pub(crate) fn take(&mut self, word: &Word, args: &mut Args<'_>) -> Result<bool> {
+    pub(crate) fn take(&mut self, word: &Word<'_>, args: &mut Args<'_>) -> Result<bool> {
         match word.as_bytes() {
             b"LIMIT" => once(
                 &mut self.limit,

@@ -1,7 +1,8 @@
 //! `SECKILL.TRY`, and `SECKILL.MTRY`: many tries for one sale in one command.
 
+use super::given::once;
 use crate::args::{self, Args};
-use crate::error::{Error, Result, bad};
+use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::totals;
 use seckill_protocol::{Verdict, VerdictDetail};
@@ -59,15 +60,13 @@ fn read(mut args: Args<'_>) -> Result<Try<'_>> {
     let mut qty = None;
     let mut token = None;
     while let Some(word) = args.next_word() {
-        let given_before = match word.as_bytes() {
-            b"QTY" => qty.replace(args.number_of("QTY", 1..=u32::MAX)?).is_some(),
-            b"TOKEN" => token
-                .replace(args::token(args.value_of("TOKEN")?)?)
-                .is_some(),
+        match word.as_bytes() {
+            b"QTY" => once(&mut qty, "QTY", args.number_of("QTY", 1..=u32::MAX)?)?,
+            b"TOKEN" => {
+                let value = args.value_of("TOKEN")?;
+                once(&mut token, "TOKEN", args::token(value)?)?;
+            }
             _ => return Err(word.unknown("QTY or TOKEN")),
-        };
-        if given_before {
-            return Err(twice(word.as_bytes()));
         }
     }
     Ok(Try {
@@ -75,8 +74,4 @@ fn read(mut args: Args<'_>) -> Result<Try<'_>> {
         qty: qty.unwrap_or(1),
         token,
     })
-}
-
-fn twice(word: &[u8]) -> Error {
-    bad(format_args!("{} is given twice", word.escape_ascii()))
 }

@@ -49,7 +49,10 @@ fn every_way_to_delete_a_sale_gives_its_memory_back() {
             client.run(&many(&round.to_string(), 10_000)).unwrap();
         }
         let full = used_bytes(&mut client);
-        assert!(full > before + 2 * MIB, "{delete}: {before} bytes before, {full} with a sale");
+        assert!(
+            full > before + 2 * MIB,
+            "{delete}: {before} bytes before, {full} with a sale"
+        );
 
         client.run(delete).unwrap();
         assert!(client.error("SECKILL.TRY s u1").starts_with("NOSALE"));

@@ -5,6 +5,7 @@
 //! another seed. To repeat one that failed:
 //!
 //! ```sh
+//! cargo build --release -p seckill-module   # a test does not build the library that Redis loads
 //! SECKILL_SEED=1234 cargo test --release -p seckill-module --test model
 //! ```
 //!

@@ -3,7 +3,7 @@
 use crate::rates::Soft;
 use crate::reply::Reply;
 use crate::sale::Sale;
-use crate::words::{Refused, Words, err, number, quote, unknown};
+use crate::words::{Refused, Words, err, number, once, quote, unknown};
 use seckill_protocol::{Event, EventBatch, EventId, Fact};
 use std::collections::HashMap;
 
@@ -171,20 +171,21 @@ const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong ki
 
 /// `[AFTER epoch seq] [COUNT n] [FORMAT packed|text]`.
 fn events_options(words: &mut Words<'_>) -> Refused<(EventId, usize, bool)> {
-    let (mut after, mut count, mut text) = (EventId::ZERO, 1000, false);
+    let (mut after, mut count, mut text) = (None, None, None);
     while let Some(word) = words.next() {
         match &word.to_ascii_uppercase()[..] {
             b"AFTER" => {
                 let (epoch, seq) = words.place("AFTER epoch", "AFTER seq")?;
-                after = EventId::new(epoch, seq);
+                once(&mut after, "AFTER", EventId::new(epoch, seq))?;
             }
             b"COUNT" => {
                 let value = words.value_of("COUNT")?;
-                count = usize::try_from(number("COUNT", value, 1, 10_000)?).unwrap();
+                let value = usize::try_from(number("COUNT", value, 1, 10_000)?).unwrap();
+                once(&mut count, "COUNT", value)?;
             }
             b"FORMAT" => {
                 let value = words.value_of("FORMAT")?;
-                text = match &value.to_ascii_lowercase()[..] {
+                let is_text = match &value.to_ascii_lowercase()[..] {
                     b"packed" => false,
                     b"text" => true,
                     _ => {
@@ -192,11 +193,16 @@ fn events_options(words: &mut Words<'_>) -> Refused<(EventId, usize, bool)> {
                         return err(format!("FORMAT must be packed or text, got {quoted}"));
                     }
                 };
+                once(&mut text, "FORMAT", is_text)?;
             }
-            other => return unknown(other, "AFTER, COUNT or FORMAT"),
+            other => return unknown(other, "AFTER, COUNT, FORMAT or BLOCK"),
         }
     }
-    Ok((after, count, text))
+    Ok((
+        after.unwrap_or(EventId::ZERO),
+        count.unwrap_or(1000),
+        text.unwrap_or(false),
+    ))
 }
 
 /// The text form of the log.

@@ -3,6 +3,7 @@
 
 use crate::node::{Node, TEXT};
 use crate::sale::Sale;
+use crate::words::UNITS_MAX;
 use fastrand::Rng;
 use seckill_protocol::ReservationState::Held;
 
@@ -143,14 +144,14 @@ impl Random {
             500..600 => self.with_rid("CONFIRM", sale),
             600..660 => self.with_rid("CANCEL", sale),
             660..690 => self.with_rid("GET", sale),
-            690..710 => vec![b"USER".to_vec(), self.uid()],
+            690..710 => self.user(sale),
             710..775 => vec![b"INFO".to_vec()],
             775..835 => self.events(sale),
             835..875 => self.ack(sale),
             875..890 => vec![b"PAUSE".to_vec()],
             890..920 => vec![b"RESUME".to_vec()],
             920..922 => vec![b"CLOSE".to_vec()],
-            922..947 => self.restock(),
+            922..947 => self.restock(sale),
             947..967 => vec![b"AUDIT".to_vec()],
             967..995 => self.alter(now),
             995..997 => self.create(sid, now),
@@ -177,7 +178,11 @@ impl Random {
             let sold = self.0.u64(..=stock);
             put(&mut words, "SOLD", &sold);
         }
-        self.options(&mut words, now, 3);
+        if stock == CROWD_STOCK && self.one_in(2) {
+            put(&mut words, "LIMIT", &0);
+        } else {
+            self.options(&mut words, now, 3);
+        }
         if self.one_in(10) {
             words.push(b"PAUSED".to_vec());
         }
@@ -270,6 +275,15 @@ impl Random {
         }
     }
 
+    fn user(&mut self, sale: &Sale) -> Vec<Vec<u8>> {
+        let known = self.0.choice(&sale.reservations);
+        let uid = match known {
+            Some(known) if self.one_in(2) => known.uid.clone().into_bytes(),
+            _ => self.uid(),
+        };
+        vec![b"USER".to_vec(), uid]
+    }
+
     fn with_rid(&mut self, name: &str, sale: &Sale) -> Vec<Vec<u8>> {
         let all: Vec<_> = sale.reservations.iter().collect();
         let held: Vec<_> = sale
@@ -331,13 +345,14 @@ impl Random {
         (epoch, self.0.u64(..=sale.head().seq + 1))
     }
 
-    fn restock(&mut self) -> Vec<Vec<u8>> {
-        let units = match self.0.u32(..20) {
-            0 => (1 << 53) - self.0.i64(..200),
-            1 => i64::MIN,
-            _ => self.0.i64(-8..=8),
+    fn restock(&mut self, sale: &Sale) -> Vec<Vec<u8>> {
+        let delta = match self.0.u32(..40) {
+            // As large as a sale may be, and one unit more.
+            0 => UNITS_MAX - i128::from(sale.total) + self.0.i128(0..2),
+            1 => i64::MIN.into(),
+            _ => self.0.i128(-8..=8),
         };
-        vec![b"RESTOCK".to_vec(), units.to_string().into_bytes()]
+        vec![b"RESTOCK".to_vec(), delta.to_string().into_bytes()]
     }
 
     // === What is wrong ===

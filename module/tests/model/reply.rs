@@ -36,7 +36,7 @@ impl Reply {
             VerdictDetail::Integer(number) => Self::Number(number),
             VerdictDetail::Reservation(rid) => Self::text(rid),
         };
-        [Self::Word(verdict.word().into()), detail]
+        [Self::text(verdict.word()), detail]
     }
 
     /// A map, as a client that speaks the second version of the protocol gets it.

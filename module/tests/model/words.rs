@@ -210,7 +210,7 @@ fn name(bytes: &[u8]) -> Refused<String> {
 }
 
 /// A value that may be given once.
-fn once<T>(slot: &mut Option<T>, option: &str, value: T) -> Refused<()> {
+pub(crate) fn once<T>(slot: &mut Option<T>, option: &str, value: T) -> Refused<()> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => err(format!("{option} is given twice")),
