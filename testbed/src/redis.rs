@@ -39,6 +39,8 @@ pub enum User {
     Worker,
     /// Who creates and watches sales, as in the shipped `users.acl`.
     Operator,
+    /// A monitoring system, as in the shipped `users.acl`.
+    Metrics,
     /// A test, which may do anything, `DEBUG` included. No such user ships.
     Anything,
 }
@@ -59,6 +61,7 @@ impl User {
             Self::Proxy => "proxy",
             Self::Worker => "worker",
             Self::Operator => "operator",
+            Self::Metrics => "metrics",
             Self::Anything => "anything",
         }
     }
@@ -328,7 +331,7 @@ fn connect(url: &str) -> Result<Connection> {
 /// The shipped users with a password, and the user for tests.
 fn users_acl(shipped: &str, password: &str) -> Result<String> {
     let mut text = shipped.to_owned();
-    for name in ["proxy", "worker", "operator", "replica"] {
+    for name in ["proxy", "worker", "operator", "metrics", "replica"] {
         let placeholder = format!("#SHA256-OF-THE-PASSWORD-OF-{}", name.to_uppercase());
         ensure!(
             text.matches(&placeholder).count() == 1,

@@ -7,13 +7,19 @@ mod commands;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod conventions;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod fence;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod persistence;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod replication;
 #[cfg(test)]
@@ -22,3 +28,5 @@ mod resync;
 mod traffic;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod waiting;

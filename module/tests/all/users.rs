@@ -16,6 +16,7 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
     let mut operator = server.client_as(User::Operator);
     let mut proxy = server.client_as(User::Proxy);
     let mut worker = server.client_as(User::Worker);
+    let mut metrics = server.client_as(User::Metrics);
 
     worker.text("SECKILL.CREATE s STOCK 3");
     let rid = accepted(proxy.try_("s u1"));
@@ -25,12 +26,21 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
     operator.text("SECKILL.PAUSE s");
     operator.audit("s");
     operator.info("s", "state");
+    assert!(
+        operator
+            .error("SECKILL.RESTORE s UNITS 0 0")
+            .starts_with("ERR ")
+    );
+    metrics.info("s", "state");
+    metrics.text("INFO seckill");
+    metrics.run("SCAN 0 TYPE flashsale").unwrap();
 
     refused(
         &mut proxy,
         &[
             "SECKILL.CREATE t STOCK 1",
             "SECKILL.RESTOCK s 1",
+            "SECKILL.RESTORE s UNITS 9 0",
             "SECKILL.APPLY s x",
             "DEL s",
             "FLUSHALL",
@@ -42,6 +52,8 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
         &mut worker,
         &[
             "SECKILL.TRY s u2",
+            "SECKILL.RESTORE s UNITS 9 0",
+            "SECKILL.PAUSE s",
             "SECKILL.APPLY s x",
             "DEL s",
             "FLUSHALL",
@@ -52,5 +64,20 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
     refused(
         &mut operator,
         &["SECKILL.APPLY s x", "FLUSHALL", "DEBUG SLEEP 0"],
+    );
+    refused(
+        &mut metrics,
+        &[
+            "SECKILL.TRY s u2",
+            "SECKILL.USER s u1",
+            "SECKILL.GET s 1-1",
+            "SECKILL.EVENTS s",
+            "SECKILL.AUDIT s",
+            "SECKILL.PAUSE s",
+            "GET s",
+            "DEL s",
+            "CONFIG GET *",
+            "CLIENT LIST",
+        ],
     );
 }
