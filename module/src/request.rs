@@ -134,14 +134,31 @@ impl<'a> Request<'a> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
         let entry = sale_of(&mut key)?;
-        if entry.is_inherited() {
-            self.take_over(entry, now_ms)?;
-        }
-        let answer = self.perform(entry, |sale, soft, change| {
-            perform(sale, soft, change, now_ms)
-        })?;
-        reply(&entry.sale, answer);
+        let available_before = entry.sale.available();
+        entry.change.begin(entry.sale.head());
+        let taken_over = take_over_if_inherited(entry, now_ms);
+        let outcome = taken_over
+            .and_then(|()| perform(&mut entry.sale, &mut entry.soft, &mut entry.change, now_ms));
+        // Also where the command is refused: what changed before it was has changed all the same.
+        self.propagate(entry, available_before);
+        reply(&entry.sale, outcome?);
         Ok(())
+    }
+
+    /// Takes a sale over, if it was inherited and nobody has asked for it yet.
+    pub(crate) fn inherit(&self) {
+        let mut key = Key::open_to_write(self.context, self.key);
+        let Ok(entry) = sale_of(&mut key) else {
+            return;
+        };
+        let available_before = entry.sale.available();
+        entry.change.begin(entry.sale.head());
+        if let Err(refusal) = take_over_if_inherited(entry, api::now_ms()) {
+            self.warn(&format!(
+                "seckill: a sale could not be taken over: {refusal}"
+            ));
+        }
+        self.propagate(entry, available_before);
     }
 
     /// Puts a new sale under the key.
@@ -193,44 +210,11 @@ impl<'a> Request<'a> {
         api::log_warning(self.context, &c_text(text));
     }
 
-    /// Takes a sale over, if it was inherited and nobody has asked for it yet.
-    pub(crate) fn inherit(&self) {
-        let mut key = Key::open_to_write(self.context, self.key);
-        if let Ok(entry) = sale_of(&mut key)
-            && entry.is_inherited()
-            && let Err(Error::Line(line)) = self.take_over(entry, api::now_ms())
-        {
-            self.warn(&format!("seckill: a sale could not be taken over: {line}"));
-        }
-    }
-
-    /// The sale came to this node from another primary, or from its disk, and may lack the last facts.
-    #[cold]
-    fn take_over(&self, entry: &mut Entry, now_ms: u64) -> Result<()> {
-        let epoch = next_epoch(now_ms);
-        let fenced = fence::setting() != Fence::Never;
-        self.perform(entry, |sale, _, change| {
-            sale.perform_take_over(now_ms, change, epoch, fenced)
-        })
-    }
-
-    /// Changes a sale, and propagates what changed also where the command is refused: overdue
-    /// holds were released all the same.
-    fn perform<T>(
-        &self,
-        entry: &mut Entry,
-        perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change) -> std::result::Result<T, Refusal>,
-    ) -> Result<T> {
-        let available_before = entry.sale.available();
-        let outcome = perform(&mut entry.sale, &mut entry.soft, &mut entry.change);
-        if !entry.change.is_empty() {
-            self.propagate(entry, available_before);
-        }
-        Ok(outcome?)
-    }
-
     /// To replicas and the AOF first: whoever hears of the news may act on it at once.
     fn propagate(&self, entry: &mut Entry, available_before: u64) {
+        if entry.change.is_empty() {
+            return;
+        }
         entry.changed();
         api::replicate_apply(self.context, self.key, entry.change.payload());
         api::signal_modified(self.context, self.key);
@@ -249,6 +233,21 @@ impl<'a> Request<'a> {
         let channel = [CHANNEL_PREFIX, api::bytes(self.key)].concat();
         api::publish(self.context, &channel, word.as_bytes());
     }
+}
+
+/// A sale that came to this node from another primary, or from its disk, may lack the last facts.
+///
+/// What that changes travels together with what the command changes. Two effects of one command would
+/// be a transaction in the AOF, and Redis 7.0 leaves those out when it loads one and the user `default`
+/// is not allowed them.
+fn take_over_if_inherited(entry: &mut Entry, now_ms: u64) -> std::result::Result<(), Refusal> {
+    if !entry.is_inherited() {
+        return Ok(());
+    }
+    let epoch = next_epoch(now_ms);
+    let fenced = fence::setting() != Fence::Never;
+    let Entry { sale, change, .. } = entry;
+    sale.perform_take_over(now_ms, change, epoch, fenced)
 }
 
 const CHANNEL_PREFIX: &[u8] = b"seckill:";

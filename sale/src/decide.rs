@@ -130,8 +130,8 @@ pub enum Refusal {
 pub type Decision<'a, T> = Result<(T, Option<Effect<'a>>), Refusal>;
 
 impl Sale {
-    /// Runs a command at `now_ms`: releases what is overdue, decides, applies. What changed is in
-    /// `change` then, also where the command is refused: overdue holds were released all the same.
+    /// Runs a command at `now_ms`: releases what is overdue, decides, applies. What changed is added to
+    /// `change`, also where the command is refused: overdue holds were released all the same.
     ///
     /// # Errors
     /// What `decide` refuses.
@@ -141,7 +141,6 @@ impl Sale {
         change: &mut Change,
         decide: impl FnOnce(&Self) -> Decision<'a, T>,
     ) -> Result<T, Refusal> {
-        change.begin(self.head);
         self.release_overdue(now_ms, change)?;
         let answer = self.step(change, decide)?;
         self.lift_fence(change)?;
@@ -160,7 +159,6 @@ impl Sale {
         items: impl IntoIterator<Item = I>,
         mut decide: impl FnMut(&Self, I) -> Decision<'a, T>,
     ) -> Result<Vec<T>, Refusal> {
-        change.begin(self.head);
         self.release_overdue(now_ms, change)?;
         items
             .into_iter()
@@ -183,7 +181,6 @@ impl Sale {
         epoch: u64,
         fenced: bool,
     ) -> Result<(), Refusal> {
-        change.begin(self.head);
         let effect = Effect::TookOver {
             epoch: epoch.max(self.head.epoch.saturating_add(1)),
             at_ms: now_ms,
@@ -247,7 +244,6 @@ impl Sale {
         soft: &mut Soft,
         request: &Try<'_>,
     ) -> Result<Verdict, Refusal> {
-        change.begin(self.head);
         self.release_overdue(now_ms, change)?;
         self.step_try(now_ms, change, soft, request)
     }
@@ -263,7 +259,6 @@ impl Sale {
         soft: &mut Soft,
         requests: impl ExactSizeIterator<Item = Try<'a>>,
     ) -> Result<Vec<Verdict>, Refusal> {
-        change.begin(self.head);
         self.release_overdue(now_ms, change)?;
         let mut verdicts = Vec::with_capacity(requests.len());
         for request in requests {

@@ -154,7 +154,7 @@ pub struct Block<'a>(pub(crate) Reader<'a>);
 // === impl Change ===
 
 impl Change {
-    /// Forgets what was recorded; what is recorded next follows the event `after`.
+    /// Forgets what was recorded; what is recorded next follows the event `after`, a sale's last one.
     pub fn begin(&mut self, after: EventId) {
         self.after = after;
         self.payload.clear();

@@ -104,6 +104,12 @@ functions! {
     scan_cursor_destroy = RedisModule_ScanCursorDestroy:
         unsafe extern "C" fn(*mut raw::RedisModuleScanCursor);
     avoid_replica_traffic = RedisModule_AvoidReplicaTraffic: unsafe extern "C" fn() -> c_int;
+    user_of_name = RedisModule_GetModuleUserFromUserName:
+        unsafe extern "C" fn(RawString) -> *mut raw::RedisModuleUser;
+    free_user = RedisModule_FreeModuleUser: unsafe extern "C" fn(*mut raw::RedisModuleUser);
+    may_run = RedisModule_ACLCheckCommandPermissions: unsafe extern "C" fn(
+        *mut raw::RedisModuleUser, *mut RawString, c_int,
+    ) -> c_int;
     load_configs = RedisModule_LoadConfigs: unsafe extern "C" fn(RawContext) -> c_int;
     replicate_verbatim = RedisModule_ReplicateVerbatim: unsafe extern "C" fn(RawContext) -> c_int;
     wrong_arity = RedisModule_WrongArity: unsafe extern "C" fn(RawContext) -> c_int;

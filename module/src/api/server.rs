@@ -1,6 +1,6 @@
 //! What the module registers with the server: events, settings, commands, a section of `INFO`.
 
-use super::{RawCommand, RawContext, RawString, functions, is_ok};
+use super::{APPLY, OwnedString, RawCommand, RawContext, RawString, functions, is_ok, log_warning};
 use crate::describe::describe;
 use crate::entry::{loaded, promoted};
 use crate::manual::Page;
@@ -40,10 +40,40 @@ pub(crate) fn on_load_end(context: RawContext) -> Result<(), &'static str> {
     subscribe(context, event, loading)
 }
 
-unsafe extern "C" fn loading(_: RawContext, _: raw::RedisModuleEvent, stage: u64, _: *mut c_void) {
-    if stage == raw::REDISMODULE_SUBEVENT_LOADING_ENDED {
-        loaded();
+unsafe extern "C" fn loading(
+    context: RawContext,
+    _: raw::RedisModuleEvent,
+    stage: u64,
+    _: *mut c_void,
+) {
+    match stage {
+        raw::REDISMODULE_SUBEVENT_LOADING_AOF_START if !default_may_apply(context) => {
+            log_warning(context, DEFAULT_MAY_NOT_APPLY);
+        }
+        raw::REDISMODULE_SUBEVENT_LOADING_ENDED => loaded(),
+        _ => {}
     }
+}
+
+const DEFAULT_MAY_NOT_APPLY: &CStr = c"the ACL user 'default' may not run SECKILL.APPLY. This server may leave out the transactions of its AOF for that reason, and with them what was sold in them: let the user be 'off', with '~* &* +@all'";
+
+/// Whether Redis, which reads its AOF as the user `default`, may carry out effects there that stand in
+/// a transaction.
+fn default_may_apply(context: RawContext) -> bool {
+    let name = OwnedString::new(context, b"default");
+    let words = [APPLY.to_bytes(), b"sid", b"effects"].map(|word| OwnedString::new(context, word));
+    let mut arguments = words.each_ref().map(OwnedString::as_raw);
+    let count = c_int::try_from(arguments.len()).unwrap_or(0);
+    // SAFETY: the string lives until the end of this function.
+    let user = unsafe { (functions().user_of_name)(name.as_raw()) };
+    if user.is_null() {
+        return false;
+    }
+    // SAFETY: the user was just made, and the list is as long as said.
+    let may = is_ok(unsafe { (functions().may_run)(user, arguments.as_mut_ptr(), count) });
+    // SAFETY: the user was made above and is given back once.
+    unsafe { (functions().free_user)(user) };
+    may
 }
 
 /// A callback of a server event.

@@ -51,7 +51,7 @@ fn crc64(bytes: &[u8]) -> u64 {
 }
 
 /// Makes the checksum right again.
-fn seal(payload: &mut [u8]) {
+pub(crate) fn seal(payload: &mut [u8]) {
     let at = payload.len() - CHECKSUM_BYTES;
     let checksum = crc64(&payload[..at]).to_le_bytes();
     payload[at..].copy_from_slice(&checksum);

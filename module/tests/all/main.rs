@@ -15,6 +15,8 @@ mod failover;
 #[cfg(test)]
 mod fence;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod persistence;

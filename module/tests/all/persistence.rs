@@ -159,3 +159,47 @@ fn deleting_a_sale_and_creating_it_again_begins_a_new_epoch() {
     }
     assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
 }
+
+#[test]
+fn what_was_sold_in_a_transaction_or_a_script_is_there_after_kill_9() {
+    skip_in!(Cluster: "kills one server");
+    let mut server = Server::start("module-transaction");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 100");
+    let mut connection = server.connect_to("s");
+    let mut transaction = redis::pipe();
+    transaction.atomic();
+    for uid in ["a", "b"] {
+        transaction.cmd("SECKILL.TRY").arg("s").arg(uid);
+    }
+    transaction.cmd("SET").arg("{s}other").arg("x");
+    let _: redis::Value = transaction.query(&mut connection).unwrap();
+    let script = "for _, uid in ipairs(ARGV) do redis.call('SECKILL.TRY', KEYS[1], uid) end";
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script).arg(1).arg("s").arg(&["c", "d", "e"]);
+    let _: redis::Value = eval.query(&mut connection).unwrap();
+    accepted(client.try_("s f"));
+    let before = client.digest("s");
+    server.redis_mut().kill().unwrap();
+    server.redis_mut().restart().unwrap();
+    let mut client = server.client();
+    assert_eq!(client.digest("s"), before);
+    assert!(client.audit("s").starts_with("OK total=100 available=94"));
+}
+
+#[test]
+fn a_server_that_would_leave_transactions_out_says_so() {
+    skip_in!(Aof, Replica, Cluster: "restarts one server");
+    let mut server = Server::start("module-acl-warning");
+    let warns = |server: &Server| {
+        let log = std::fs::read_to_string(server.redis().log()).unwrap();
+        log.contains("'default' may not run SECKILL.APPLY")
+    };
+    server.client().text("SECKILL.CREATE s STOCK 1");
+    server.redis_mut().restart().unwrap();
+    assert!(!warns(&server), "not as it ships");
+    server.client().text("ACL SETUSER default -@all");
+    server.client().text("ACL SAVE");
+    server.redis_mut().restart().unwrap();
+    assert!(warns(&server));
+}

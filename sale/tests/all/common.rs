@@ -37,7 +37,8 @@ impl Node {
         now_ms: u64,
         decide: impl FnOnce(&Sale, &mut Soft) -> Decision<'a, T>,
     ) -> Result<T, Refusal> {
-        let (soft, mut change) = (&mut self.soft, Change::default());
+        let mut change = self.begin();
+        let soft = &mut self.soft;
         let outcome = self
             .sale
             .perform(now_ms, &mut change, |sale| decide(sale, soft));
@@ -47,11 +48,17 @@ impl Node {
 
     /// Goes on as the primary in place of another.
     pub(crate) fn take_over(&mut self, now_ms: u64, epoch: u64, fenced: bool) {
-        let mut change = Change::default();
+        let mut change = self.begin();
         self.sale
             .perform_take_over(now_ms, &mut change, epoch, fenced)
             .unwrap();
         self.keep(&change);
+    }
+
+    fn begin(&self) -> Change {
+        let mut change = Change::default();
+        change.begin(self.sale.head());
+        change
     }
 
     fn keep(&mut self, change: &Change) {
@@ -72,7 +79,7 @@ impl Node {
             qty,
             token: token.map(str::as_bytes),
         };
-        let mut change = Change::default();
+        let mut change = self.begin();
         let outcome = self
             .sale
             .perform_try(now_ms, &mut change, &mut self.soft, &request);
