@@ -1,10 +1,8 @@
 //! A replica takes over: fenced, under new names, and the old primary comes back behind it.
 
-use crate::common::{Client, accepted, await_equal, skip_in, with_replica};
+use crate::common::{Client, accepted, await_equal, await_own_aof, skip_in, with_replica};
 use seckill_protocol::Verdict;
 use seckill_testbed::Part;
-use std::thread;
-use std::time::Duration;
 
 #[test]
 fn a_promoted_replica_is_fenced_until_mysql_has_the_new_epoch() {
@@ -126,12 +124,7 @@ fn a_promoted_replica_that_is_restarted_before_anybody_asked_is_fenced_all_the_s
     accepted(primary.try_("s u1"));
     let mut copy = Client::of(&replica);
     await_equal(&mut primary, &mut copy, "s");
-    // A replica's first AOF is written in the background; until then a kill takes all that it has.
-    while copy.server_info("persistence", "aof_rewrite_in_progress") == "1"
-        || copy.server_info("persistence", "aof_rewrite_scheduled") == "1"
-    {
-        thread::sleep(Duration::from_millis(10));
-    }
+    await_own_aof(&mut copy);
     server.redis_mut().kill().unwrap();
     copy.text("REPLICAOF NO ONE");
     // From now on its configuration says that it is a primary.

@@ -70,6 +70,7 @@ fn every_way_to_delete_a_sale_gives_its_memory_back() {
 
 #[test]
 fn the_memory_of_a_large_sale_is_freed_while_others_are_served() {
+    skip_in!(Aof: "what loads its AOF deletes once more");
     skip_in!(Cluster: "looks at one server's threads");
     let server = Server::start("module-lazy");
     let mut client = server.client();

@@ -1,6 +1,6 @@
 //! Effects are what a replica gets: its sale is the primary's, whatever the clocks say.
 
-use crate::common::{Client, accepted, await_equal, skip_in, with_replica};
+use crate::common::{Client, accepted, await_equal, await_own_aof, skip_in, with_replica};
 use crate::traffic::any_traffic;
 use seckill_testbed::Part;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ fn a_replica_has_the_same_sale_after_any_traffic() {
 
     // The replica's own AOF has it too, and nobody else is there to ask.
     let digest = primary.digest("s");
+    await_own_aof(&mut copy);
     server.redis_mut().kill().unwrap();
     replica.kill().unwrap();
     replica.restart().unwrap();

@@ -6,7 +6,7 @@ use seckill_testbed::{Redis, User};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const REPLICA_PATIENCE_MS: u32 = 10_000;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The commands on a sale that only read. Whatever else there is may write.
 const READING: [&str; 5] = ["GET", "USER", "INFO", "AUDIT", "APPLY"];
@@ -49,7 +49,7 @@ impl Watch {
             }
             Self::Follow { primary, replica } => {
                 let here = digest(primary, sid);
-                await_replica(primary);
+                await_replica(primary, replica);
                 assert_eq!(digest(replica, sid), here, "{}", line(command));
             }
         }
@@ -62,14 +62,24 @@ pub(crate) fn all_equal(primary: &Redis, replica: &Redis) {
     let mut replica = replica.connect(User::Anything).unwrap();
     let everything = || redis::cmd("DEBUG").arg("DIGEST").to_owned();
     let here: String = query(&mut primary, &everything());
-    await_replica(&mut primary);
+    await_replica(&mut primary, &mut replica);
     let there: String = query(&mut replica, &everything());
     assert_eq!(there, here, "the replica has parted");
 }
 
+/// Waits until a new replica's own AOF has what it was sent; before that, only its memory does.
+pub(crate) fn await_own_aof(replica: &mut Client) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut is = |field| replica.server_info("persistence", field) == "1";
+    while is("aof_rewrite_in_progress") || is("aof_rewrite_scheduled") {
+        assert!(Instant::now() < deadline, "the first rewrite does not end");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Waits until a sale is the same in both places.
 pub(crate) fn await_equal(primary: &mut Client, replica: &mut Client, sid: &str) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let (here, there) = (primary.digest(sid), replica.digest(sid));
         if here == there {
@@ -80,10 +90,33 @@ pub(crate) fn await_equal(primary: &mut Client, replica: &mut Client, sid: &str)
     }
 }
 
-/// Waits until the replica has all that this connection has seen.
-fn await_replica(primary: &mut Connection) {
-    let reached: u32 = query(primary, redis::cmd("WAIT").arg(1).arg(REPLICA_PATIENCE_MS));
-    assert_eq!(reached, 1, "the replica is gone or far behind");
+/// Waits until the replica has all that its primary has done. (`WAIT` would be about what a
+/// connection itself has written.)
+fn await_replica(primary: &mut Connection, replica: &mut Connection) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // Anew each time: a primary begins a new history with the first replica after its start.
+        let (history, goal) = place(primary, "master_repl_offset");
+        let (copied, reached) = place(replica, "slave_repl_offset");
+        if copied == history && reached >= goal {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the replica stays behind");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Which history a server has, and how far.
+fn place(connection: &mut Connection, offset: &str) -> (String, u64) {
+    let info: String = query(connection, redis::cmd("INFO").arg("replication"));
+    let field = |name: &str| {
+        let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| *field == name).unwrap().1
+    };
+    (
+        field("master_replid").to_owned(),
+        field(offset).parse().unwrap(),
+    )
 }
 
 fn digest(connection: &mut Connection, sid: &[u8]) -> String {
