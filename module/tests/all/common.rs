@@ -22,5 +22,5 @@ pub(crate) use client::{Client, accepted, verdict};
 pub(crate) use crowd::{Crowd, Told, found_again};
 pub(crate) use mode::{Mode, skip_in};
 pub(crate) use route::Route;
-pub(crate) use server::{Server, with_replica};
+pub(crate) use server::{STRICT, Server, with_replica};
 pub(crate) use watch::{await_equal, await_own_aof};

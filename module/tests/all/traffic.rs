@@ -1,6 +1,6 @@
 //! Any traffic, the same in every run, under the eye of whatever mode the tests run in.
 
-use crate::common::{Client, Server};
+use crate::common::{Client, Server, accepted};
 use seckill_protocol::{ReservationId, Verdict};
 
 /// Sends so many commands of all kinds to a sale: buyers who ask again, payments in and out of time,
@@ -66,4 +66,30 @@ fn the_books_of_a_sale_add_up_after_any_traffic() {
     client.run("SECKILL.EVENTS s").unwrap();
     assert_eq!(client.info("s", "held"), "0", "{held} were held");
     assert!(client.audit("s").starts_with("OK "));
+}
+
+#[test]
+fn a_try_in_a_transaction_or_a_script_is_one_like_any_other() {
+    let server = Server::start("module-script");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 10");
+    for line in [
+        "MULTI",
+        "SECKILL.TRY s u1",
+        "SECKILL.MTRY s u1 u2",
+        "SECKILL.RESTOCK s 1",
+        "EXEC",
+    ] {
+        client.run(line).unwrap();
+    }
+    let twice = "redis.call('SECKILL.TRY', KEYS[1], 'u3') \
+                 return redis.call('SECKILL.TRY', KEYS[1], 'u3')[1].ok";
+    let mut script = redis::cmd("EVAL");
+    script.arg(twice).arg(1).arg("s");
+    assert_eq!(client.query::<String>(&script), "DUPLICATE");
+    accepted(client.try_("s u4"));
+    assert_eq!(
+        client.audit("s"),
+        "OK total=11 available=7 held=4 sold=0 reservations=4"
+    );
 }

@@ -1,6 +1,6 @@
 //! The shipped users have what they need and are refused the rest.
 
-use crate::common::{Client, Server, accepted};
+use crate::common::{Client, Server, accepted, skip_in};
 use seckill_testbed::User;
 
 fn refused(client: &mut Client, lines: &[&str]) {
@@ -80,4 +80,27 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
             "CLIENT LIST",
         ],
     );
+}
+
+#[test]
+fn nobody_is_somebody_without_a_name_and_a_password() {
+    skip_in!(Cluster: "looks at one server");
+    let server = Server::start("module-nobody");
+    let url = format!("redis://127.0.0.1:{}/", server.redis().port());
+    let client = redis::Client::open(url).unwrap();
+    let mut nobody = client.get_connection().unwrap();
+    for words in [
+        &["PING"][..],
+        &["SECKILL.TRY", "s", "u1"],
+        &["AUTH", "default", ""],
+        &["AUTH", ""],
+        &["HELLO", "3", "AUTH", "default", "default"],
+    ] {
+        let refused = redis::Cmd::new().arg(words).exec(&mut nobody).unwrap_err();
+        let code = refused.code().unwrap_or_default();
+        assert!(
+            ["NOAUTH", "WRONGPASS", "ERR"].contains(&code),
+            "{words:?}: {refused}"
+        );
+    }
 }

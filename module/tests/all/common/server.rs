@@ -7,6 +7,9 @@ use redis::Connection;
 use seckill_testbed::{Cluster, Part, Place, Redis, User};
 use std::thread;
 
+/// An effect that does not fit is a bug: a server stops at it, and does not go on apart.
+pub(crate) const STRICT: &str = "propagation-error-behavior panic";
+
 /// A server, and where it lives.
 pub(crate) struct Server {
     pub(crate) place: Place,
@@ -39,7 +42,7 @@ impl Server {
             );
             Host::Cluster(Lease::take())
         } else {
-            let redis = Redis::start_with(&place, lines).unwrap();
+            let redis = Redis::start_with(&place, &[&[STRICT], lines].concat()).unwrap();
             let replica = (Mode::now() == Mode::Replica).then(|| follower(&place, &redis));
             Host::Own(Box::new(Own { redis, replica }))
         };
@@ -124,10 +127,9 @@ impl Drop for Server {
     }
 }
 
-/// A replica that stops at an effect that does not fit, which is a bug, and does not go on apart.
-pub(crate) fn follower(place: &Place, primary: &Redis) -> Redis {
+fn follower(place: &Place, primary: &Redis) -> Redis {
     let replica = Redis::start_replica(place, primary).unwrap();
-    Client::of(&replica).text("CONFIG SET propagation-error-behavior panic-on-replicas");
+    Client::of(&replica).text(&format!("CONFIG SET {STRICT}"));
     replica
 }
 
