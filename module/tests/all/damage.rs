@@ -194,3 +194,39 @@ fn a_snapshot_that_ends_too_early_is_not_started_from_wherever_it_ends() {
     server.redis_mut().restart().unwrap();
     assert_eq!(server.client().digest("s"), digest);
 }
+
+#[test]
+fn an_aof_that_ends_too_early_is_the_sale_of_a_moment_before() {
+    skip_in!(Aof, Replica, Cluster: "is about what one server starts from");
+    let mut server = Server::start("module-short-aof");
+    small_sale(&mut server.client());
+    let digest = server.client().digest("s");
+    server.redis_mut().kill().unwrap();
+    let files = fs::read_dir(server.redis().data().join("appendonlydir")).unwrap();
+    let mut files = files.map(|file| file.unwrap().path());
+    let file = files
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .unwrap();
+    let whole = fs::read(&file).unwrap();
+
+    let mut last = 0;
+    for length in (0..whole.len())
+        .step_by(whole.len() / 50)
+        .chain([whole.len()])
+    {
+        server.redis_mut().kill().unwrap();
+        fs::write(&file, &whole[..length]).unwrap();
+        server.redis_mut().restart().unwrap();
+        let mut client = server.client();
+        if client.text("TYPE s") == "none" {
+            assert_eq!(last, 0, "{length} bytes have less than fewer had");
+            continue;
+        }
+        assert!(client.audit("s").starts_with("OK "), "{length} bytes");
+        let head = client.info("s", "head");
+        let seq = head.split_once('-').unwrap().1.parse::<u64>().unwrap();
+        assert!(seq >= last, "{length} bytes have less than fewer had");
+        last = seq;
+    }
+    assert_eq!(server.client().digest("s"), digest);
+}
