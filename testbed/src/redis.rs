@@ -130,16 +130,10 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`], or if it does not reach its primary.
     pub fn start_replica(place: &Place, primary: &Self) -> Result<Self> {
-        let primary_port = primary.port();
+        let line = format!("replicaof 127.0.0.1 {}", primary.port());
         let password = primary.password.clone();
-        let lines = [
-            format!("replicaof 127.0.0.1 {primary_port}"),
-            "masteruser replica".to_owned(),
-            format!("masterauth {password}"),
-        ];
-        let lines = lines.each_ref().map(String::as_str);
         let extras = Extras {
-            lines: &lines,
+            lines: &[&line],
             ..Extras::default()
         };
         let replica = Self::start_server(place, place.home(KIND)?, extras, password)?;
@@ -244,6 +238,8 @@ impl Redis {
             text = replace_line(&text, shipped, &ours)?;
         }
         text.push_str("enable-debug-command local\n");
+        // Whoever has a role now may have the other one later.
+        text.push_str(&format!("masteruser replica\nmasterauth {password}\n"));
         // A full copy begins at once, and not five seconds later for the sake of other replicas.
         text.push_str("repl-diskless-sync-delay 0\n");
         for line in extras.lines {

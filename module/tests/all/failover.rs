@@ -1,8 +1,10 @@
 //! A replica takes over: fenced, under new names, and the old primary comes back behind it.
 
-use crate::common::{Client, accepted, await_equal, await_own_aof, skip_in, with_replica};
+use crate::common::{
+    Client, Crowd, accepted, await_equal, await_own_aof, found_again, skip_in, with_replica,
+};
 use seckill_protocol::Verdict;
-use seckill_testbed::Part;
+use seckill_testbed::{Part, User};
 
 #[test]
 fn a_promoted_replica_is_fenced_until_mysql_has_the_new_epoch() {
@@ -113,6 +115,59 @@ fn an_old_primary_comes_back_as_the_replica_of_the_new_one_and_takes_over_again(
         old.audit("s"),
         "OK total=10 available=6 held=4 sold=0 reservations=4"
     );
+}
+
+#[test]
+fn a_takeover_by_plan_in_the_middle_of_a_sale_loses_nothing() {
+    skip_in!(Aof, Replica, Cluster: "has a primary and a replica of its own");
+    let (server, replica) = with_replica("module-planned");
+    let (mut old, mut new) = (server.client(), Client::of(&replica));
+    old.text("SECKILL.CREATE s STOCK 1000000");
+    let crowd = Crowd::start("u", "s", (0..4).map(|_| server.route(User::Proxy)));
+    crowd.await_accepted(200);
+    while !old
+        .server_info("replication", "slave0")
+        .contains("state=online")
+    {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    old.text(&format!("FAILOVER TO 127.0.0.1 {}", replica.port()));
+    let told = crowd.wait();
+    assert_eq!(old.server_info("replication", "role"), "slave");
+    assert_eq!(new.try_("s somebody"), Verdict::Paused);
+    lift_the_fence(&mut new, "s");
+    found_again(&mut new, "s", &told);
+    accepted(new.try_("s somebody"));
+    await_equal(&mut new, &mut old, "s");
+}
+
+#[test]
+fn what_a_new_primary_decides_first_is_there_after_kill_9() {
+    skip_in!(Aof, Replica, Cluster: "has a primary and a replica of its own");
+    for first in ["CONFIRM s", "CANCEL s", "EVENTS s"] {
+        let (mut server, mut replica) = with_replica("module-first");
+        let mut primary = server.client();
+        primary.text("SECKILL.CREATE s STOCK 5");
+        let rid = accepted(primary.try_("s u1"));
+        let mut copy = Client::of(&replica);
+        await_equal(&mut primary, &mut copy, "s");
+        await_own_aof(&mut copy);
+        server.redis_mut().kill().unwrap();
+        copy.text("REPLICAOF NO ONE");
+        copy.text("CONFIG REWRITE");
+        let line = if first == "EVENTS s" {
+            first.to_owned()
+        } else {
+            format!("{first} {rid}")
+        };
+        copy.run(&format!("SECKILL.{line}")).unwrap();
+        lift_the_fence(&mut copy, "s");
+        accepted(copy.try_("s u2"));
+        let digest = copy.digest("s");
+        replica.kill().unwrap();
+        replica.restart().unwrap();
+        assert_eq!(Client::of(&replica).digest("s"), digest, "{first}");
+    }
 }
 
 #[test]

@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a buyer waits for after each answer, so that a sale lasts as long as what happens to it.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Threads of buyers, who come one after the other, until nothing is left, until the server is gone,
-/// or until they are told to leave.
+/// Threads of buyers, who come one after the other, until nothing is left, until the server is gone
+/// or decides no more, or until they are told to leave.
 pub(crate) struct Crowd {
     leave: Arc<AtomicBool>,
     accepted: Arc<AtomicUsize>,
@@ -82,7 +82,7 @@ fn buy(
                 Verdict::SoldOut { .. } => break,
                 other => panic!("{uid}: {other:?}"),
             },
-            Err(error) if error.is_io_error() => break,
+            Err(error) if error.is_io_error() || error.code() == Some("READONLY") => break,
             Err(error) => panic!("{uid}: {error}"),
         }
         accepted.fetch_add(1, Ordering::Relaxed);
