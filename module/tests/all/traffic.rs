@@ -83,7 +83,7 @@ fn a_try_in_a_transaction_or_a_script_is_one_like_any_other() {
         client.run(line).unwrap();
     }
     let twice = "redis.call('SECKILL.TRY', KEYS[1], 'u3') \
-                 return redis.call('SECKILL.TRY', KEYS[1], 'u3')[1].ok";
+                 return redis.call('SECKILL.TRY', KEYS[1], 'u3')[1]";
     let mut script = redis::cmd("EVAL");
     script.arg(twice).arg(1).arg("s");
     assert_eq!(client.query::<String>(&script), "DUPLICATE");
