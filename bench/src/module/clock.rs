@@ -35,16 +35,22 @@ const MOST: Measure = Measure {
 const SOLD_OUT: &str = "soldout";
 const OPEN: &str = "open";
 
-/// `redis-benchmark` puts 12 digits in its place: buyers' names of 13 bytes, hardly one twice.
-const BUYER: &str = "u__rand_int__";
+/// `redis-benchmark` puts 12 digits behind the letter: names of 13 bytes, hardly one twice.
 const BUYERS: &str = "2000000000";
 
-/// What is compared: a name, and the words of the command. INCR is the first.
-const COMMANDS: [(&str, &[&str]); 3] = [
-    ("INCR", &["INCR", "k"]),
-    ("TRY rejected SOLDOUT", &["SECKILL.TRY", SOLD_OUT, BUYER]),
-    ("TRY accepted", &["SECKILL.TRY", OPEN, BUYER]),
+/// The words of a command by a buyer.
+type Words = fn(String) -> Vec<String>;
+
+/// What is compared. INCR is the first.
+const COMMANDS: [(&str, Words); 3] = [
+    ("INCR", |_| ["INCR", "k"].map(str::to_owned).into()),
+    ("TRY rejected SOLDOUT", |buyer| try_by(SOLD_OUT, buyer)),
+    ("TRY accepted", |buyer| try_by(OPEN, buyer)),
 ];
+
+fn try_by(sid: &str, buyer: String) -> Vec<String> {
+    vec!["SECKILL.TRY".to_owned(), sid.to_owned(), buyer]
+}
 
 /// How many requests of one connection are on the wire at once.
 const PIPELINES: [u32; 2] = [1, 32];
@@ -70,8 +76,10 @@ pub(crate) fn measure(scale: Scale) -> Result<Vec<Part>> {
         let open = Sale::create(&mut client, OPEN, PLENTY)?;
         let sold_out = Sale::sold_out(&mut client, SOLD_OUT, 1_000)?;
         let mut rows = Vec::new();
+        // Two runs of `redis-benchmark` may draw the same numbers.
+        let mut letters = 'a'..='z';
         for pipeline in PIPELINES {
-            rows.extend(compare(&redis, pipeline, scale.requests)?);
+            rows.extend(compare(&redis, pipeline, scale.requests, &mut letters)?);
         }
         ensure_answers(&mut client, &open, "accepted", scale.requests)?;
         ensure_answers(&mut client, &sold_out, "soldout", scale.requests)?;
@@ -84,7 +92,12 @@ pub(crate) fn measure(scale: Scale) -> Result<Vec<Part>> {
 }
 
 /// Each round sends each of the commands, so that a neighbour's load meets all of them.
-fn compare(redis: &Redis, pipeline: u32, requests: Requests) -> Result<Vec<Row>> {
+fn compare(
+    redis: &Redis,
+    pipeline: u32,
+    requests: Requests,
+    letters: &mut impl Iterator<Item = char>,
+) -> Result<Vec<Row>> {
     let count = if pipeline == 1 {
         requests.single
     } else {
@@ -93,9 +106,11 @@ fn compare(redis: &Redis, pipeline: u32, requests: Requests) -> Result<Vec<Row>>
     let mut rates = COMMANDS.map(|_| Vec::new());
     let mut ratios = COMMANDS.map(|_| Vec::new());
     for _ in 0..requests.rounds {
+        let letter = letters.next().context("more rounds than letters")?;
+        let buyer = format!("{letter}__rand_int__");
         let mut incr = None;
         for (((_, words), rates), ratios) in COMMANDS.iter().zip(&mut rates).zip(&mut ratios) {
-            let rate = rate(redis, pipeline, count, words)?;
+            let rate = rate(redis, pipeline, count, &words(buyer.clone()))?;
             rates.push(rate);
             ratios.push(rate / *incr.get_or_insert(rate));
         }
@@ -113,7 +128,7 @@ fn compare(redis: &Redis, pipeline: u32, requests: Requests) -> Result<Vec<Row>>
     Ok(rows.collect())
 }
 
-fn rate(redis: &Redis, pipeline: u32, count: u32, words: &[&str]) -> Result<f64> {
+fn rate(redis: &Redis, pipeline: u32, count: u32, words: &[String]) -> Result<f64> {
     let output = Command::new("redis-benchmark")
         .args(["-u", &redis.url(User::Anything), "--csv", "-r", BUYERS])
         .args(["-P", &pipeline.to_string(), "-n", &count.to_string()])
