@@ -93,6 +93,12 @@ impl Entry {
         self.share.set(self.sale.events_pending(), bytes as u64);
     }
 
+    /// Gives back what no longer matters, and lets this node's totals follow.
+    pub(crate) fn tidy(&mut self, now_ms: u64) {
+        self.soft.forget(now_ms);
+        self.changed();
+    }
+
     /// The change was propagated: a large one's room is given back.
     pub(crate) fn end_change(&mut self) {
         self.change.shrink_to(CHANGE_ROOM_BYTES);

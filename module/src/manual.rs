@@ -108,7 +108,7 @@ const PLACE: &[Arg] = &[Arg::new(c"epoch", Integer), Arg::new(c"seq", Integer)];
 
 pub(crate) const CREATE: Page = Page {
     name: c"SECKILL.CREATE",
-    summary: c"Creates a sale.",
+    summary: c"Creates a sale. Unless said otherwise: one unit a buyer, held 900000 ms, from now on without an end, no rates. LIMIT 0: any number; HOLD 0: sold at once; instants are Unix ms, rates a second.",
     complexity: c"O(1)",
     arity: -4,
     access: Access::Creates,
@@ -140,7 +140,7 @@ pub(crate) const ALTER: Page = Page {
 
 pub(crate) const TRY: Page = Page {
     name: c"SECKILL.TRY",
-    summary: c"Decides whether a buyer gets units; replies the verdict and its detail.",
+    summary: c"Decides whether a buyer gets units. Replies a verdict and a detail: ACCEPTED or DUPLICATE and the reservation; SOLDOUT (-1: for good), LIMITED or NOTSTARTED and the ms to wait; ENDED or PAUSED and 0. The same TOKEN again is the same try.",
     complexity: c"O(1), plus the overdue holds that it releases",
     arity: -3,
     access: Access::Updates,
@@ -153,7 +153,7 @@ pub(crate) const TRY: Page = Page {
 
 pub(crate) const MTRY: Page = Page {
     name: c"SECKILL.MTRY",
-    summary: c"Decides for many buyers of one sale, in their order.",
+    summary: c"Decides for many buyers of one sale, one unit each, in their order. Replies the verdicts and details of SECKILL.TRY as one flat array.",
     complexity: c"O(N), N being the number of buyers",
     arity: -3,
     access: Access::Updates,
@@ -165,7 +165,7 @@ pub(crate) const MTRY: Page = Page {
 
 pub(crate) const CONFIRM: Page = Page {
     name: c"SECKILL.CONFIRM",
-    summary: c"Turns held units into sold ones; with LATE also those of an expired hold, if they are there.",
+    summary: c"Paid: turns held units into sold ones; with LATE also those of an expired hold, if they are there. Again is OK; of one that ended otherwise: -GONE.",
     complexity: c"O(log N), N being the number of reservations",
     arity: -3,
     access: Access::Updates,
@@ -174,7 +174,7 @@ pub(crate) const CONFIRM: Page = Page {
 
 pub(crate) const CANCEL: Page = Page {
     name: c"SECKILL.CANCEL",
-    summary: c"Gives held units back.",
+    summary: c"Gives held units back. Again is OK; of one that ended otherwise: -GONE.",
     complexity: c"O(log N), N being the number of reservations",
     arity: 3,
     access: Access::Updates,
@@ -229,7 +229,7 @@ pub(crate) const EVENTS: Page = Page {
 
 pub(crate) const ACK: Page = Page {
     name: c"SECKILL.ACK",
-    summary: c"Moves one of the worker's cursors; what is STORED leaves the log.",
+    summary: c"Moves one of the worker's cursors: what the broker has, what MySQL has. What is STORED leaves the log.",
     complexity: c"O(N), N being the events that leave the log",
     arity: 5,
     access: Access::Updates,
@@ -275,7 +275,7 @@ pub(crate) const CLOSE: Page = Page {
 
 pub(crate) const RESTOCK: Page = Page {
     name: c"SECKILL.RESTOCK",
-    summary: c"Adds units, or takes unsold ones away.",
+    summary: c"Adds units, or takes unsold ones away, never below what is held or sold.",
     complexity: c"O(1)",
     arity: 3,
     access: Access::Updates,

@@ -161,6 +161,14 @@ impl<'a> Request<'a> {
         self.propagate(entry, available_before);
     }
 
+    /// Gives back what the sale keeps and no longer needs.
+    pub(crate) fn tidy(&self) {
+        let mut key = Key::open_to_write(self.context, self.key);
+        if let Ok(entry) = sale_of(&mut key) {
+            entry.tidy(api::now_ms());
+        }
+    }
+
     /// Puts a new sale under the key.
     pub(crate) fn create(&self, opened: &Effect<'_>) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);

@@ -39,6 +39,8 @@ pub(crate) fn events(request: &Request<'_>) -> Result<()> {
             due_in_ms = release_ms.map(|ms| ms.saturating_sub(now_ms).max(1));
         },
     )?;
+    // The worker asks each sale now and then: a good time to clear away.
+    request.tidy();
     match asked.block_ms {
         Some(block_ms) if batch.is_none() && !request.is_blocking_denied() => {
             // No longer than until a hold lapses: whoever asks again then releases it.

@@ -154,3 +154,34 @@ fn a_server_that_is_full_in_the_middle_of_a_sale_does_nothing_by_halves() {
     client.text("CONFIG SET maxmemory 0");
     accepted(client.try_("s late"));
 }
+
+#[test]
+fn what_is_kept_of_buyers_rates_is_given_back_when_it_no_longer_matters() {
+    skip_in!(Aof, Replica, Cluster: "counts what one server keeps, and loses it in a reload");
+    let server = Server::start("module-rates");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 0 LIMIT 0 RATE 1 USERRATE 10 BURST 10");
+    client.text("SECKILL.RESTOCK s 1000000");
+    let usage = |client: &mut Client| client.text("MEMORY USAGE s").parse::<u64>().unwrap();
+    let before = usage(&mut client);
+    // All but one are refused by the sale's rate, and have used up one of their own tries.
+    client.run(&many("u", 50_000)).unwrap();
+    let full = usage(&mut client);
+    assert!(full > before + 50_000 * 16, "{before} before, {full} after");
+    soon("a try's interval passes", || {
+        client.run("SECKILL.EVENTS s").unwrap();
+        usage(&mut client) < before + 4096
+    });
+    let said = client.server_info("seckill", "seckill_memory_bytes");
+    assert_eq!(
+        said.parse::<u64>().unwrap(),
+        usage(&mut client) - overhead(&mut client)
+    );
+}
+
+/// What Redis adds to a value of ours for `MEMORY USAGE`: its key and its entry.
+fn overhead(client: &mut Client) -> u64 {
+    let usage: u64 = client.text("MEMORY USAGE s").parse().unwrap();
+    let ours: u64 = client.info("s", "memory").parse().unwrap();
+    usage - ours
+}
