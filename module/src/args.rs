@@ -2,7 +2,7 @@
 
 use crate::api::{self, RawString};
 use crate::error::{Error, Result, bad, quote};
-use seckill_protocol::{ReservationId, TOKEN_BYTES_MAX, UidRef};
+use seckill_protocol::{ReservationId, Token, UidRef};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -149,11 +149,8 @@ pub(crate) fn rid(bytes: &[u8]) -> Result<ReservationId> {
 
 /// An idempotency token.
 pub(crate) fn token(bytes: &[u8]) -> Result<&[u8]> {
-    if bytes.is_empty() || bytes.len() > TOKEN_BYTES_MAX {
-        return Err(bad(format_args!(
-            "TOKEN must have 1 to {TOKEN_BYTES_MAX} bytes, got {}",
-            bytes.len()
-        )));
+    match Token::check(bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(bad(format_args!("TOKEN: {error}, got {}", quote(bytes)))),
     }
-    Ok(bytes)
 }

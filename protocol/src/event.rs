@@ -1,6 +1,6 @@
 //! The facts of a sale, and the message that carries them through Kafka.
 
-use crate::{EventId, ReservationId, Uid};
+use crate::{EventId, ReservationId, Token, Uid};
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON message.
@@ -39,6 +39,8 @@ pub enum Fact {
         qty: u32,
         /// Until when they are held, Unix time in milliseconds; `None`: sold at once.
         deadline: Option<u64>,
+        /// What he asked with, so that MySQL can give it back to a module that lost it.
+        token: Option<Token>,
     },
     /// Held units were paid for; or, late, expired ones were taken again.
     Confirmed {
@@ -205,6 +207,8 @@ enum FactJson {
         qty: u32,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         deadline: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        token: Option<Token>,
     },
     Confirmed {
         rid: ReservationId,
@@ -228,11 +232,17 @@ impl EventJson {
     fn from_event(epoch: u64, event: &Event) -> Self {
         let fact = match event.fact.clone() {
             Fact::Opened { name, total, sold } => FactJson::Opened { name, total, sold },
-            Fact::Accepted { uid, qty, deadline } => FactJson::Accepted {
+            Fact::Accepted {
+                uid,
+                qty,
+                deadline,
+                token,
+            } => FactJson::Accepted {
                 rid: ReservationId::new(epoch, event.seq),
                 uid,
                 qty,
                 deadline,
+                token,
             },
             Fact::Confirmed { rid } => FactJson::Confirmed { rid },
             Fact::Cancelled { rid } => FactJson::Cancelled { rid },
@@ -256,11 +266,17 @@ impl EventJson {
                 uid,
                 qty,
                 deadline,
+                token,
             } => {
                 if rid != ReservationId::new(epoch, self.seq) {
                     return Err(EventJsonError::ForeignReservation { seq: self.seq, rid });
                 }
-                Fact::Accepted { uid, qty, deadline }
+                Fact::Accepted {
+                    uid,
+                    qty,
+                    deadline,
+                    token,
+                }
             }
             FactJson::Confirmed { rid } => Fact::Confirmed { rid },
             FactJson::Cancelled { rid } => Fact::Cancelled { rid },
@@ -296,11 +312,13 @@ mod tests {
                 uid: uid.clone(),
                 qty: 1,
                 deadline: Some(EPOCH + 900_000),
+                token: None,
             },
             Fact::Accepted {
                 uid,
                 qty: 2,
                 deadline: None,
+                token: Some(Token::new(b"t1").unwrap()),
             },
             Fact::Confirmed { rid },
             Fact::Cancelled { rid },

@@ -2,6 +2,7 @@
 //!
 //! * [`EventId`] and [`ReservationId`]: `<epoch>-<seq>`, the number of a fact in a sale's log
 //! * [`Uid`] and [`UidRef`]: who buys
+//! * [`Token`]: what makes two questions the same try
 //! * [`Verdict`]: the answer to a `SECKILL.TRY`
 //! * [`ReservationState`]: `held`, then `confirmed`, `cancelled` or `expired`
 //! * [`Event`], [`Fact`] and [`EventBatch`]: the log of a sale, packed in the module's replies and
@@ -14,6 +15,7 @@ mod event;
 mod id;
 mod packed;
 mod reservation;
+mod token;
 mod uid;
 mod verdict;
 
@@ -21,11 +23,9 @@ pub use event::{Event, EventBatch, EventJsonError, Fact, JSON_VERSION};
 pub use id::{EventId, IdError, ReservationId};
 pub use packed::{PACKED_VERSION, PackedError};
 pub use reservation::{ReservationState, UnknownState};
+pub use token::{TOKEN_BYTES_MAX, Token, TokenError};
 pub use uid::{UID_BYTES_MAX, Uid, UidError, UidRef};
 pub use verdict::{Verdict, VerdictDetail, VerdictError};
-
-/// The most bytes that an idempotency token may have: `TOKEN` of a TRY, `Idempotency-Key` over HTTP.
-pub const TOKEN_BYTES_MAX: usize = 128;
 
 /// The name of the module's data type, as `SCAN 0 TYPE flashsale` and `TYPE sid` show it.
 pub const TYPE_NAME: &str = "flashsale";

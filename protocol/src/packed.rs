@@ -63,6 +63,7 @@ mod tests {
                     uid: Uid::new(format!("buyer-{seq}").as_bytes()).unwrap(),
                     qty: 1,
                     deadline: None,
+                    token: None,
                 },
             })
             .collect();

@@ -22,7 +22,8 @@ pub struct Try<'a> {
     pub uid: UidRef<'a>,
     /// For how many units, at least 1.
     pub qty: u32,
-    /// A name for the question, so that an answer that got lost can be asked for again.
+    /// A name for the question, checked by [`seckill_protocol::Token::check`], so that an answer that
+    /// got lost can be asked for again.
     pub token: Option<&'a [u8]>,
 }
 

@@ -9,7 +9,7 @@ use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_instant, put_numb
 use crate::news::{News, NewsSet};
 use crate::options::Options;
 use crate::reservations::{Reservation, code_of_state};
-use seckill_protocol::{EventId, ReservationId, ReservationState, TOKEN_BYTES_MAX, UidRef};
+use seckill_protocol::{EventId, ReservationId, ReservationState, Token, UidRef};
 
 /// Version of a payload: its first byte.
 pub const PAYLOAD_VERSION: u8 = 1;
@@ -441,7 +441,7 @@ pub(crate) fn put_token(out: &mut Vec<u8>, token: Option<&[u8]>) {
 pub(crate) fn take_token<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, DecodeError> {
     match reader.bytes()? {
         [] => Ok(None),
-        token if token.len() <= TOKEN_BYTES_MAX => Ok(Some(token)),
+        token if Token::check(token).is_ok() => Ok(Some(token)),
         _ => Err(DecodeError::Field("token")),
     }
 }

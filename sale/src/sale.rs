@@ -3,7 +3,7 @@
 use crate::log::{Entry, EntryFact, Log};
 use crate::options::Options;
 use crate::reservations::{Position, Reservation, Reservations};
-use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId, UidRef};
+use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId, Token, UidRef};
 
 /// One flash sale of one stock item.
 pub struct Sale {
@@ -270,6 +270,7 @@ impl Sale {
                     uid: reservation.uid.to_owned(),
                     qty: reservation.qty,
                     deadline: reservation.deadline_ms(),
+                    token: reservation.token.and_then(|token| Token::new(token).ok()),
                 };
                 (*id, reservation.at_ms, fact)
             }

@@ -5,7 +5,7 @@ use crate::api::{self, RawCommand, RawContext, RawString};
 use crate::args::{Args, MS_MAX};
 use crate::error::{Result, bad, quote};
 use crate::request::{Request, run};
-use seckill_protocol::{Event, EventBatch, EventId, Fact};
+use seckill_protocol::{Event, EventBatch, EventId, Fact, Token};
 use std::ffi::c_int;
 use std::fmt::Write as _;
 
@@ -150,9 +150,18 @@ fn line(epoch: u64, event: &Event) -> String {
         Fact::Opened { name, total, sold } => {
             write!(line, "opened total={total} sold={sold} name={name}")
         }
-        Fact::Accepted { uid, qty, deadline } => {
+        Fact::Accepted {
+            uid,
+            qty,
+            deadline,
+            token,
+        } => {
             let deadline = deadline.unwrap_or(0);
-            write!(line, "accepted qty={qty} deadline={deadline} uid={uid}")
+            let token = token.as_ref().map_or("", Token::as_str);
+            write!(
+                line,
+                "accepted qty={qty} deadline={deadline} token={token} uid={uid}"
+            )
         }
         Fact::Confirmed { rid } => write!(line, "confirmed rid={rid}"),
         Fact::Cancelled { rid } => write!(line, "cancelled rid={rid}"),

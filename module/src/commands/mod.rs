@@ -57,7 +57,7 @@ pub(crate) fn register(context: RawContext) -> Result<(), &'static str> {
     let own = api::add_category(context, c"seckill");
     commands! { context, own,
         CREATE  c"write deny-oom"      "write slow" => create::create;
-        ALTER   c"write deny-oom"      "write slow" => alter::alter;
+        ALTER   c"write"               "write slow" => alter::alter;
         TRY     c"write deny-oom fast" "write fast" => try_::try_;
         MTRY    c"write deny-oom"      "write slow" => try_::mtry;
         CONFIRM c"write fast"          "write fast" => settle::confirm;

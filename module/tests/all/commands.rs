@@ -181,7 +181,7 @@ fn the_log_is_read_in_pieces_and_trimmed_up_to_what_mysql_has() {
         redis::from_redis_value(client.run("SECKILL.EVENTS s FORMAT text").unwrap()).unwrap();
     assert_eq!(lines.len(), 2);
     assert!(
-        lines[0].contains("accepted qty=1 deadline=0 uid=u4"),
+        lines[0].contains("accepted qty=1 deadline=0 token= uid=u4"),
         "{lines:?}"
     );
 }

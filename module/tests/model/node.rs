@@ -115,7 +115,9 @@ impl Node {
             "INFO" => return Ok(self.sale(sid)?.info(now)),
             "EVENTS" => {
                 let (after, count, text) = events_options(&mut rest)?;
-                let batch = self.write(sid)?.events_after(after, count);
+                let sale = self.write(sid)?;
+                sale.soft.forget(now);
+                let batch = sale.events_after(after, count);
                 return Ok(match (batch, text) {
                     (None, false) => Reply::Null,
                     (Some(batch), false) => Reply::Events(batch),
@@ -213,9 +215,15 @@ fn lines(batch: &EventBatch) -> Vec<Reply> {
             Fact::Opened { name, total, sold } => {
                 format!("opened total={total} sold={sold} name={name}")
             }
-            Fact::Accepted { uid, qty, deadline } => {
+            Fact::Accepted {
+                uid,
+                qty,
+                deadline,
+                token,
+            } => {
                 let deadline = deadline.unwrap_or(0);
-                format!("accepted qty={qty} deadline={deadline} uid={uid}")
+                let token = token.as_ref().map_or("", |token| token.as_str());
+                format!("accepted qty={qty} deadline={deadline} token={token} uid={uid}")
             }
             Fact::Confirmed { rid } => format!("confirmed rid={rid}"),
             Fact::Cancelled { rid } => format!("cancelled rid={rid}"),

@@ -13,6 +13,8 @@ pub(crate) struct Soft {
     pub(crate) verdicts: HashMap<&'static str, u64>,
     /// GCRA's theoretical arrival times in Unix ns, of the sale (`None`) and of its buyers.
     pub(crate) due_ns: HashMap<Option<String>, i128>,
+    /// The latest of its buyers' that there ever was.
+    latest_ns: i128,
 }
 
 impl Soft {
@@ -27,8 +29,13 @@ impl Soft {
         let now_ns = i128::from(now) * NS_PER_MS;
         let (his, all) = (Some(uid.to_owned()), None);
         let mut wait_ns = self.wait_ns(&his, user_rate, now_ns);
-        if wait_ns == 0 {
+        let waits = wait_ns > 0;
+        if !waits {
             self.pass(his.clone(), user_rate, now_ns);
+        }
+        let due_ns = self.due_ns.get(&his).copied().unwrap_or(0);
+        self.latest_ns = self.latest_ns.max(due_ns);
+        if !waits {
             wait_ns = self.wait_ns(&all, rate, now_ns);
             if wait_ns == 0 {
                 self.pass(all, rate, now_ns);
@@ -38,6 +45,14 @@ impl Soft {
             wait_ns = wait_ns.max(self.wait_ns(&his, user_rate, now_ns));
         }
         u64::try_from((wait_ns + NS_PER_MS - 1) / NS_PER_MS).ok()
+    }
+
+    /// Reading the log forgets the buyers' rates as soon as none of them can refuse anybody. It makes a
+    /// difference only if the clock goes back after that.
+    pub(crate) fn forget(&mut self, now: u64) {
+        if self.latest_ns <= i128::from(now) * NS_PER_MS {
+            self.due_ns.retain(|whose, _| whose.is_none());
+        }
     }
 
     /// When the next try is due if they come evenly: not before now, and not more than a full burst

@@ -5,7 +5,7 @@ use crate::rates::Soft;
 use crate::words::{Given, Rate, Refused, UNITS_MAX, err};
 use ReservationState::{Cancelled, Confirmed, Expired, Held};
 use seckill_protocol::{
-    Event, EventBatch, EventId, Fact, ReservationId, ReservationState, Uid, Verdict,
+    Event, EventBatch, EventId, Fact, ReservationId, ReservationState, Token, Uid, Verdict,
 };
 
 const HOLD_MS: u64 = 900_000;
@@ -200,6 +200,7 @@ impl Sale {
             uid: Uid::new(uid.as_bytes()).unwrap(),
             qty: u32::try_from(qty).unwrap(),
             deadline,
+            token: token.as_deref().map(|token| Token::new(token).unwrap()),
         };
         self.log(now, fact);
         let rid = ReservationId(self.head());

@@ -117,9 +117,13 @@ impl<'a> Words<'a> {
                 }
                 b"TOKEN" => {
                     let value = self.value_of("TOKEN")?;
-                    if value.is_empty() || value.len() > 128 {
-                        let length = value.len();
-                        return err(format!("TOKEN must have 1 to 128 bytes, got {length}"));
+                    let text = std::str::from_utf8(value).unwrap_or("\0");
+                    if !(1..=128).contains(&value.len()) || text.chars().any(char::is_control) {
+                        let quoted = quote(value);
+                        return err(format!(
+                            "TOKEN: expected 1 to 128 bytes of UTF-8 without control characters, \
+                             got {quoted}"
+                        ));
                     }
                     once(&mut token, "TOKEN", value.to_vec())?;
                 }

@@ -5,7 +5,7 @@
 //! or before the cursor is skipped, and what does not follow it is left for later.
 
 use super::status::Status;
-use seckill_protocol::{Event, EventBatch, EventId, Fact, Uid};
+use seckill_protocol::{Event, EventBatch, EventId, Fact, Token, Uid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -51,6 +51,8 @@ pub(crate) struct Order {
     pub(crate) status: Status,
     /// Until when the units are held, Unix time in milliseconds.
     pub(crate) deadline_ms: Option<u64>,
+    /// What the buyer asked with.
+    pub(crate) token: Option<Token>,
     /// When it was decided, Unix time in milliseconds.
     pub(crate) at_ms: u64,
 }
@@ -219,9 +221,20 @@ impl Walk<'_> {
                 });
             }
             Fact::Epoch { .. } | Fact::Closed => {}
-            Fact::Accepted { uid, qty, deadline } => {
-                self.accepted(id, event.at, uid, *qty, *deadline);
-            }
+            Fact::Accepted {
+                uid,
+                qty,
+                deadline,
+                token,
+            } => self.accepted(Order {
+                id,
+                uid: uid.clone(),
+                qty: *qty,
+                status: deadline.map_or(Status::Confirmed, |_| Status::Held),
+                deadline_ms: *deadline,
+                token: token.clone(),
+                at_ms: event.at,
+            }),
             Fact::Confirmed { rid } => self.confirmed(id, rid.0)?,
             Fact::Cancelled { rid } => self.released(id, rid.0, Status::Cancelled)?,
             Fact::Expired { rid } => self.released(id, rid.0, Status::Expired)?,
@@ -247,27 +260,16 @@ impl Walk<'_> {
         })
     }
 
-    fn accepted(&mut self, id: EventId, at_ms: u64, uid: &Uid, qty: u32, deadline_ms: Option<u64>) {
-        let status = if !self.take(qty) {
-            self.outcome.refusals.push(id);
+    fn accepted(&mut self, mut order: Order) {
+        let (rid, qty) = (order.id, order.qty);
+        if !self.take(qty) {
+            self.outcome.refusals.push(rid);
             let stock = self.outcome.stock;
-            let rid = id;
             self.outcome.alarms.push(Alarm::Refused { rid, qty, stock });
-            Status::Refused
-        } else if deadline_ms.is_some() {
-            Status::Held
-        } else {
-            Status::Confirmed
-        };
-        self.fresh.insert(id, self.outcome.orders.len());
-        self.outcome.orders.push(Order {
-            id,
-            uid: uid.clone(),
-            qty,
-            status,
-            deadline_ms,
-            at_ms,
-        });
+            order.status = Status::Refused;
+        }
+        self.fresh.insert(rid, self.outcome.orders.len());
+        self.outcome.orders.push(order);
     }
 
     fn confirmed(&mut self, found: EventId, rid: EventId) -> Result<(), Halt> {

@@ -67,7 +67,7 @@ pub(crate) fn lock_orders(wanted: &BTreeMap<StockId, BTreeSet<EventId>>) -> Stri
 pub(crate) fn insert_orders(sid: StockId, name: &str, version: i64, orders: &[Order]) -> String {
     let name = text(name);
     let mut sql = String::from(
-        "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, stock_version) VALUES ",
+        "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, token, stock_version) VALUES ",
     );
     for (n, order) in orders.iter().enumerate() {
         let comma = if n == 0 { "" } else { ", " };
@@ -78,10 +78,14 @@ pub(crate) fn insert_orders(sid: StockId, name: &str, version: i64, orders: &[Or
         let deadline = order
             .deadline_ms
             .map_or_else(|| "NULL".to_owned(), |ms| ms.to_string());
+        let token = order
+            .token
+            .as_ref()
+            .map_or_else(|| "NULL".to_owned(), |token| text(token.as_str()));
         // A `String` takes every write.
         let _ = write!(
             sql,
-            "{comma}({sid}, {name}, FROM_UNIXTIME({at_s}), {epoch}, {seq}, {uid}, {qty}, '{status}', {deadline}, {version})"
+            "{comma}({sid}, {name}, FROM_UNIXTIME({at_s}), {epoch}, {seq}, {uid}, {qty}, '{status}', {deadline}, {token}, {version})"
         );
     }
     sql
@@ -175,7 +179,7 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use seckill_protocol::Uid;
+    use seckill_protocol::{Token, Uid};
 
     const SID: StockId = StockId(1001);
 
@@ -193,6 +197,7 @@ mod tests {
             qty: 2,
             status,
             deadline_ms,
+            token: deadline_ms.map(|_| Token::new(b"t1").unwrap()),
             at_ms: 5_999,
         };
         let orders = [
@@ -201,9 +206,9 @@ mod tests {
         ];
         assert_eq!(
             insert_orders(SID, "L", 4, &orders),
-            "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, stock_version) VALUES \
-             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 2, _utf8mb4 x'7537', 2, 'held', 7, 4), \
-             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 3, _utf8mb4 x'7537', 2, 'confirmed', NULL, 4)"
+            "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, token, stock_version) VALUES \
+             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 2, _utf8mb4 x'7537', 2, 'held', 7, _utf8mb4 x'7431', 4), \
+             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 3, _utf8mb4 x'7537', 2, 'confirmed', NULL, NULL, 4)"
         );
     }
 

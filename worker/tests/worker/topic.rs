@@ -75,6 +75,7 @@ fn events(sid: u32, first: u64, last: u64) -> Vec<u8> {
                     uid: Uid::new(format!("u{seq}").as_bytes()).unwrap(),
                     qty: 1,
                     deadline: None,
+                    token: None,
                 }
             },
         })

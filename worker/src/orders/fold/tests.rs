@@ -28,6 +28,7 @@ fn accepted(qty: u32) -> Fact {
         uid: Uid::new(b"u7").unwrap(),
         qty,
         deadline: Some(9),
+        token: None,
     }
 }
 
@@ -36,6 +37,7 @@ fn sold(qty: u32) -> Fact {
         uid: Uid::new(b"u7").unwrap(),
         qty,
         deadline: None,
+        token: None,
     }
 }
 
@@ -360,7 +362,15 @@ fn log_of(dice: &[(u8, usize, u32)], total: i64) -> Vec<(EventId, Event)> {
                 let held = kind % 8 != 2;
                 let deadline = held.then_some(5);
                 let uid = Uid::new(format!("u{pick}").as_bytes()).unwrap();
-                push(&mut last, Fact::Accepted { uid, qty, deadline });
+                push(
+                    &mut last,
+                    Fact::Accepted {
+                        uid,
+                        qty,
+                        deadline,
+                        token: None,
+                    },
+                );
                 let status = if held {
                     Status::Held
                 } else {
