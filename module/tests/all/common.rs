@@ -23,4 +23,4 @@ pub(crate) use crowd::{Crowd, Told, found_again};
 pub(crate) use mode::{Mode, skip_in};
 pub(crate) use route::Route;
 pub(crate) use server::{STRICT, Server, with_replica};
-pub(crate) use watch::{await_equal, await_own_aof};
+pub(crate) use watch::{await_equal, await_own_aof, soon};

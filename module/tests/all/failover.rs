@@ -1,7 +1,7 @@
 //! A replica takes over: fenced, under new names, and the old primary comes back behind it.
 
 use crate::common::{
-    Client, Crowd, accepted, await_equal, await_own_aof, found_again, skip_in, with_replica,
+    Client, Crowd, accepted, await_equal, await_own_aof, found_again, skip_in, soon, with_replica,
 };
 use seckill_protocol::Verdict;
 use seckill_testbed::{Part, User};
@@ -125,12 +125,10 @@ fn a_takeover_by_plan_in_the_middle_of_a_sale_loses_nothing() {
     old.text("SECKILL.CREATE s STOCK 1000000");
     let crowd = Crowd::start("u", "s", (0..4).map(|_| server.route(User::Proxy)));
     crowd.await_accepted(200);
-    while !old
-        .server_info("replication", "slave0")
-        .contains("state=online")
-    {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    soon("the primary counts on its replica", || {
+        let replica = old.server_info("replication", "slave0");
+        replica.contains("state=online")
+    });
     old.text(&format!("FAILOVER TO 127.0.0.1 {}", replica.port()));
     let told = crowd.wait();
     assert_eq!(old.server_info("replication", "role"), "slave");

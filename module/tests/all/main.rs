@@ -1,4 +1,7 @@
 //! The module in a real Redis: its commands, its users, and everything that a sale must survive.
+//!
+//! `SECKILL_TEST_MODE=plain|aof|replica|cluster` says how the same tests are run (`common/mode.rs`),
+//! and `REDIS_SERVER` by which server.
 
 #[cfg(test)]
 mod cluster;

@@ -1,9 +1,7 @@
 //! A server's memory: given back with a sale, and full in the middle of one.
 
-use crate::common::{Client, Server, accepted, skip_in};
+use crate::common::{Client, Server, accepted, skip_in, soon};
 use redis::Value;
-use std::thread;
-use std::time::{Duration, Instant};
 
 const MIB: u64 = 1 << 20;
 
@@ -15,15 +13,6 @@ fn used_bytes(client: &mut Client) -> u64 {
 fn many(prefix: &str, buyers: usize) -> String {
     let uids: Vec<String> = (0..buyers).map(|n| format!("{prefix}-{n}")).collect();
     format!("SECKILL.MTRY s {}", uids.join(" "))
-}
-
-/// What is freed in another thread is gone in a moment.
-fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]

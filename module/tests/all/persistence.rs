@@ -1,6 +1,6 @@
 //! A sale stays the same sale over everything that Redis does to a key, and over kill −9.
 
-use crate::common::{Client, Crowd, Server, Told, accepted, found_again, skip_in};
+use crate::common::{Client, Crowd, Server, Told, accepted, await_own_aof, found_again, skip_in};
 use seckill_testbed::{Part, User};
 use std::time::Duration;
 
@@ -32,9 +32,7 @@ fn busy_sale(client: &mut Client, sid: &str) {
 /// Rewrites the AOF to the end.
 fn rewrite(client: &mut Client) {
     client.text("BGREWRITEAOF");
-    while client.server_info("persistence", "aof_rewrite_in_progress") == "1" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    await_own_aof(client);
     let status = client.server_info("persistence", "aof_last_bgrewrite_status");
     assert_eq!(status, "ok");
 }

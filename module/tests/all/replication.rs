@@ -1,9 +1,9 @@
 //! Effects are what a replica gets: its sale is the primary's, whatever the clocks say.
 
-use crate::common::{Client, accepted, await_equal, await_own_aof, skip_in, with_replica};
+use crate::common::{Client, accepted, await_equal, await_own_aof, skip_in, soon, with_replica};
 use crate::traffic::any_traffic;
 use seckill_testbed::Part;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_replica_has_the_same_sale_after_any_traffic() {
@@ -115,14 +115,9 @@ fn a_replica_that_was_away_catches_up() {
         }
         replica.restart().unwrap();
         let mut copy = Client::of(&replica);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while copy.run("EXISTS s").unwrap() != redis::Value::Int(1) {
-            assert!(
-                Instant::now() < deadline,
-                "the sale did not reach the replica"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        soon("the sale reaches the replica", || {
+            copy.run("EXISTS s").unwrap() == redis::Value::Int(1)
+        });
         await_equal(&mut primary, &mut copy, "s");
     }
 }

@@ -6,7 +6,9 @@ use seckill_testbed::{Redis, User};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A busy machine has to be waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The commands on a sale that only read. Whatever else there is may write.
 const READING: [&str; 5] = ["GET", "USER", "INFO", "AUDIT", "APPLY"];
@@ -67,43 +69,39 @@ pub(crate) fn all_equal(primary: &Redis, replica: &Redis) {
     assert_eq!(there, here, "the replica has parted");
 }
 
+/// Waits for what comes about by itself.
+pub(crate) fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not after {PATIENCE:?}: {what}");
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
 /// Waits until a new replica's own AOF has what it was sent; before that, only its memory does.
 pub(crate) fn await_own_aof(replica: &mut Client) {
-    let deadline = Instant::now() + PATIENCE;
-    let mut is = |field| replica.server_info("persistence", field) == "1";
-    while is("aof_rewrite_in_progress") || is("aof_rewrite_scheduled") {
-        assert!(Instant::now() < deadline, "the first rewrite does not end");
-        thread::sleep(Duration::from_millis(10));
-    }
+    soon("the first rewrite of the AOF has ended", || {
+        let mut is = |field| replica.server_info("persistence", field) == "1";
+        !is("aof_rewrite_in_progress") && !is("aof_rewrite_scheduled")
+    });
 }
 
 /// Waits until a sale is the same in both places.
 pub(crate) fn await_equal(primary: &mut Client, replica: &mut Client, sid: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (here, there) = (primary.digest(sid), replica.digest(sid));
-        if here == there {
-            return;
-        }
-        assert!(Instant::now() < deadline, "primary {here}, replica {there}");
-        thread::sleep(Duration::from_millis(10));
-    }
+    soon("the replica has the same sale", || {
+        primary.digest(sid) == replica.digest(sid)
+    });
 }
 
 /// Waits until the replica has all that its primary has done. (`WAIT` would be about what a
 /// connection itself has written.)
 fn await_replica(primary: &mut Connection, replica: &mut Connection) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    soon("the replica is where its primary is", || {
         // Anew each time: a primary begins a new history with the first replica after its start.
         let (history, goal) = place(primary, "master_repl_offset");
         let (copied, reached) = place(replica, "slave_repl_offset");
-        if copied == history && reached >= goal {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the replica stays behind");
-        thread::sleep(Duration::from_millis(1));
-    }
+        copied == history && reached >= goal
+    });
 }
 
 /// Which history a server has, and how far.
