@@ -127,15 +127,8 @@ impl Drop for Server {
     }
 }
 
-fn follower(place: &Place, primary: &Redis) -> Redis {
+pub(super) fn follower(place: &Place, primary: &Redis) -> Redis {
     let replica = Redis::start_replica(place, primary).unwrap();
     Client::of(&replica).text(&format!("CONFIG SET {STRICT}"));
     replica
-}
-
-/// A primary and its replica, for tests that do more to them than a mode does.
-pub(crate) fn with_replica(name: &str) -> (Server, Redis) {
-    let server = Server::start(name);
-    let replica = follower(&server.place, server.redis());
-    (server, replica)
 }

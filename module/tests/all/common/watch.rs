@@ -1,14 +1,8 @@
 //! What a mode looks at after each writing command.
 
-use super::Client;
+use super::wait::soon;
 use redis::{Arg, Cmd, Connection, FromRedisValue};
 use seckill_testbed::{Redis, User};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// A busy machine has to be waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The commands on a sale that only read. Whatever else there is may write.
 const READING: [&str; 5] = ["GET", "USER", "INFO", "AUDIT", "APPLY"];
@@ -67,30 +61,6 @@ pub(crate) fn all_equal(primary: &Redis, replica: &Redis) {
     await_replica(&mut primary, &mut replica);
     let there: String = query(&mut replica, &everything());
     assert_eq!(there, here, "the replica has parted");
-}
-
-/// Waits for what comes about by itself.
-pub(crate) fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not after {PATIENCE:?}: {what}");
-        thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// Waits until a new replica's own AOF has what it was sent; before that, only its memory does.
-pub(crate) fn await_own_aof(replica: &mut Client) {
-    soon("the first rewrite of the AOF has ended", || {
-        let mut is = |field| replica.server_info("persistence", field) == "1";
-        !is("aof_rewrite_in_progress") && !is("aof_rewrite_scheduled")
-    });
-}
-
-/// Waits until a sale is the same in both places.
-pub(crate) fn await_equal(primary: &mut Client, replica: &mut Client, sid: &str) {
-    soon("the replica has the same sale", || {
-        primary.digest(sid) == replica.digest(sid)
-    });
 }
 
 /// Waits until the replica has all that its primary has done. (`WAIT` would be about what a
