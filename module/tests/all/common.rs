@@ -27,5 +27,5 @@ pub(crate) use crowd::{Crowd, Told, found_again};
 pub(crate) use mode::{Mode, skip_in};
 pub(crate) use pair::{await_equal, await_own_aof, with_replica};
 pub(crate) use route::Route;
-pub(crate) use server::{STRICT, Server};
+pub(crate) use server::Server;
 pub(crate) use wait::soon;

@@ -119,5 +119,6 @@ fn a_replica_that_was_away_catches_up() {
             copy.run("EXISTS s").unwrap() == redis::Value::Int(1)
         });
         await_equal(&mut primary, &mut copy, "s");
+        await_own_aof(&mut copy);
     }
 }

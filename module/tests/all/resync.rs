@@ -1,8 +1,6 @@
 //! A replica catches up, in each way that Redis has for it, while the primary goes on selling.
 
-use crate::common::{
-    Client, Crowd, STRICT, Server, await_equal, found_again, skip_in, soon, with_replica,
-};
+use crate::common::{Client, Crowd, Server, await_equal, found_again, skip_in, soon, with_replica};
 use seckill_protocol::Verdict;
 use seckill_testbed::{Part, Redis, User};
 use std::thread;
@@ -36,7 +34,7 @@ fn a_copy_that_never_touches_a_disk_is_the_same_sale() {
         let mut primary = server.client();
         primary.text("SECKILL.CREATE s STOCK 1000000");
         let line = format!("repl-diskless-load {load}");
-        let mut replica = Redis::start_with(&server.place, &[STRICT, &line]).unwrap();
+        let mut replica = Redis::start_with(&server.place, &[&line]).unwrap();
         let mut copy = Client::of(&replica);
         if load == "swapdb" {
             copy.text("SECKILL.CREATE old STOCK 7");
