@@ -3,7 +3,9 @@
 use crate::gate::Reservation;
 use crate::problem::Problem;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
@@ -24,6 +26,7 @@ pub(crate) struct Answer {
     retry_after_s: Option<u64>,
     location: Option<String>,
     allow: Option<&'static str>,
+    challenge: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +58,7 @@ impl From<Problem> for Answer {
                 Problem::MethodNotAllowed { allow } => Some(allow),
                 _ => None,
             },
+            challenge: problem.challenge(),
         }
     }
 }
@@ -109,6 +113,7 @@ impl Answer {
                 retry_after_s: None,
                 location: None,
                 allow: None,
+                challenge: None,
             },
             Err(_) => Problem::Internal.into(),
         }
@@ -140,6 +145,9 @@ impl Answer {
         if let Some(methods) = self.allow {
             header.insert_header(ALLOW, methods)?;
         }
+        if let Some(challenge) = self.challenge {
+            header.insert_header(WWW_AUTHENTICATE, challenge)?;
+        }
         session
             .write_response_header(Box::new(header), false)
             .await?;
@@ -151,13 +159,18 @@ impl Answer {
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 21] = [
+    const ALL: [Problem; 26] = [
         Problem::SoldOut { wait_ms: None },
         Problem::Limited { wait_ms: 1 },
         Problem::NotStarted { wait_ms: 1 },
         Problem::Ended,
         Problem::Paused,
         Problem::NoBuyer,
+        Problem::BadToken { expired: false },
+        Problem::BadToken { expired: true },
+        Problem::BadCookie { expired: false },
+        Problem::BadCookie { expired: true },
+        Problem::CrossSite,
         Problem::BadSale,
         Problem::BadBuyer,
         Problem::BadQuantity,

@@ -1,78 +1,260 @@
-//! Who the buyer is: what a trusted peer says in a header, and nobody else.
+//! Who the buyer is: what a trusted peer says in a header, a signed token, or a signed cookie; one
+//! of them, as configured, and nobody else.
 
+use crate::config::Mistakes;
+use crate::cookie::{CookieTable, SignedCookie};
+use crate::live::Look;
+use crate::origin::Origins;
 use crate::problem::Problem;
-use http::{HeaderMap, HeaderName};
+use crate::token::{TokenTable, Tokens};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use seckill_protocol::Uid;
+use serde::Deserialize;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+/// `[buyer]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BuyerTable {
+    #[serde(default = "default_from")]
+    from: String,
+    #[serde(default = "default_header")]
+    header: String,
+    trusted_peers: Option<Vec<String>>,
+    origins: Option<Vec<String>>,
+    jwt: Option<TokenTable>,
+    cookie: Option<CookieTable>,
+}
+
+fn default_from() -> String {
+    "header".to_owned()
+}
+
+fn default_header() -> String {
+    "X-User-Id".to_owned()
+}
 
 /// Whose word on the buyer is believed, and where it stands.
-#[derive(Debug)]
 pub(crate) struct Buyers {
+    proof: Proof,
+    /// Where a peer says it; where nobody is asked, it may not say otherwise.
     header: HeaderName,
-    trusted: Vec<IpNet>,
+    origins: Origins,
+}
+
+/// A header that says who the buyer is.
+type Said<'h> = (&'h HeaderName, &'h HeaderValue);
+
+enum Proof {
+    /// The header, from one of these networks.
+    Header(Vec<IpNet>),
+    Token(Tokens),
+    Cookie(SignedCookie),
 }
 
 // === impl Buyers ===
 
 impl Buyers {
-    /// Believes `header` when it comes from one of the `trusted` networks.
-    pub(crate) const fn new(header: HeaderName, trusted: Vec<IpNet>) -> Self {
-        Self { header, trusted }
+    /// Checks the table and reads its keys.
+    pub(crate) fn new(table: &BuyerTable, mistakes: &mut Mistakes) -> Option<Self> {
+        let header = mistakes.note(header(&table.header));
+        let origins = mistakes.note(Origins::new(table.origins.as_deref().unwrap_or_default()));
+        let proof = match (table.from.as_str(), &table.jwt, &table.cookie) {
+            ("header", None, None) => Some(Proof::Header(trusted_peers(
+                table.trusted_peers.as_deref().unwrap_or_default(),
+                mistakes,
+            ))),
+            ("jwt", Some(jwt), None) => Tokens::new(jwt, mistakes).map(Proof::Token),
+            ("cookie", None, Some(cookie)) => {
+                SignedCookie::new(cookie, mistakes).map(Proof::Cookie)
+            }
+            ("jwt", None, _) => {
+                mistakes.add("buyer.jwt: missing; from = \"jwt\" needs it".to_owned());
+                None
+            }
+            ("cookie", _, None) => {
+                mistakes.add("buyer.cookie: missing; from = \"cookie\" needs it".to_owned());
+                None
+            }
+            ("header" | "jwt" | "cookie", _, _) => {
+                mistakes.add(format!(
+                    "buyer.from: only the table of {:?} may be there; one proof is believed, not several",
+                    table.from
+                ));
+                None
+            }
+            (other, _, _) => {
+                mistakes.add(format!(
+                    "buyer.from: expected \"header\", \"jwt\" or \"cookie\", not {other:?}"
+                ));
+                None
+            }
+        };
+        if table.from != "header" && table.trusted_peers.is_some() {
+            mistakes.add("buyer.trusted_peers: only for from = \"header\"; what is signed is believed from anywhere".to_owned());
+        }
+        let buyers = Self {
+            proof: proof?,
+            header: header?,
+            origins: origins?,
+        };
+        if table.origins.is_some() && !buyers.is_cookie() {
+            mistakes.add(
+                "buyer.origins: only where a cookie says who buys; nothing else is sent along by itself"
+                    .to_owned(),
+            );
+        }
+        Some(buyers)
     }
 
-    /// The buyer of a request that came from `peer`.
+    /// The buyer of a request that came from `peer` and only looks.
     ///
     /// # Errors
     /// [`Problem::NoBuyer`] if nobody who may says who it is; [`Problem::BadBuyer`] if that is
     /// said twice, or is no uid. Twice, because a peer that appends where it should replace would
-    /// let a client choose its name.
+    /// let a client choose its name. Other [`Problem`]s if a signature or a time is not good.
     pub(crate) fn identify(
         &self,
         peer: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<Uid, Problem> {
-        if !peer.is_some_and(|peer| self.trusts(peer)) {
-            return Err(Problem::NoBuyer);
+        let said = self.said(headers)?;
+        match &self.proof {
+            Proof::Header(trusted) => {
+                if !peer.is_some_and(|peer| is_in(trusted, peer)) {
+                    return Err(Problem::NoBuyer);
+                }
+                let (_, value) = said
+                    .filter(|(name, _)| *name == self.header)
+                    .ok_or(Problem::NoBuyer)?;
+                Uid::new(value.as_bytes()).map_err(|_| Problem::BadBuyer)
+            }
+            Proof::Token(tokens) => unless_denied(tokens.identify(headers)?, said),
+            Proof::Cookie(cookie) => unless_denied(cookie.identify(headers)?, said),
         }
-        let mut values = headers.get_all(&self.header).iter();
-        let value = values.next().ok_or(Problem::NoBuyer)?;
-        if values.next().is_some() {
-            return Err(Problem::BadBuyer);
-        }
-        if value.is_empty() {
-            // How many gateways say "not signed in".
-            return Err(Problem::NoBuyer);
-        }
-        Uid::new(value.as_bytes()).map_err(|_| Problem::BadBuyer)
     }
 
-    fn trusts(&self, peer: IpAddr) -> bool {
-        // A socket that serves both families names an IPv4 peer ::ffff:a.b.c.d.
-        let peer = peer.to_canonical();
-        self.trusted.iter().any(|network| network.contains(&peer))
+    /// The buyer of a request that buys.
+    ///
+    /// # Errors
+    /// Those of [`Self::identify`]; and [`Problem::CrossSite`] if a browser may have been made to
+    /// buy by another site.
+    pub(crate) fn buying(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<Uid, Problem> {
+        let uid = self.identify(peer, headers)?;
+        if self.is_cookie() {
+            self.origins.check(headers)?;
+        }
+        Ok(uid)
     }
+
+    /// The keys, if it takes any.
+    pub(crate) fn keys(&self) -> Option<Arc<dyn Look>> {
+        match &self.proof {
+            Proof::Header(_) => None,
+            Proof::Token(tokens) => Some(tokens.keys()),
+            Proof::Cookie(cookie) => Some(cookie.keys()),
+        }
+    }
+
+    /// Whether browsers send by themselves what says who buys.
+    const fn is_cookie(&self) -> bool {
+        match &self.proof {
+            Proof::Header(_) => false,
+            Proof::Token(tokens) => tokens.is_cookie(),
+            Proof::Cookie(_) => true,
+        }
+    }
+
+    /// What the header says, in whatever spelling; nothing is how many gateways say "not signed
+    /// in".
+    ///
+    /// # Errors
+    /// [`Problem::BadBuyer`] if it is there twice.
+    fn said<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Said<'h>>, Problem> {
+        let mut all = headers
+            .iter()
+            .filter(|(name, _)| is_same(name, &self.header));
+        match (all.next(), all.next()) {
+            (said, None) => Ok(said.filter(|(_, value)| !value.is_empty())),
+            _ => Err(Problem::BadBuyer),
+        }
+    }
+}
+
+/// The proven buyer, unless the header names another: the shop behind might believe that.
+fn unless_denied(uid: Uid, said: Option<Said<'_>>) -> Result<Uid, Problem> {
+    match said {
+        Some((_, value)) if value.as_bytes() != uid.as_bytes() => Err(Problem::BadBuyer),
+        _ => Ok(uid),
+    }
+}
+
+fn is_in(networks: &[IpNet], peer: IpAddr) -> bool {
+    // A socket that serves both families names an IPv4 peer ::ffff:a.b.c.d.
+    let peer = peer.to_canonical();
+    networks.iter().any(|network| network.contains(&peer))
+}
+
+/// Whether gateways to CGI and its heirs take one header for the other.
+fn is_same(name: &HeaderName, other: &HeaderName) -> bool {
+    let fold = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            byte
+        } else {
+            b'-'
+        }
+    };
+    let (name, other) = (name.as_str().as_bytes(), other.as_str().as_bytes());
+    name.len() == other.len() && name.iter().zip(other).all(|(&a, &b)| fold(a) == fold(b))
+}
+
+fn header(name: &str) -> Result<HeaderName, String> {
+    name.parse()
+        .map_err(|_| format!("buyer.header: expected the name of a header, not {name:?}"))
+}
+
+fn trusted_peers(texts: &[String], mistakes: &mut Mistakes) -> Vec<IpNet> {
+    if texts.is_empty() {
+        mistakes.add("buyer.trusted_peers: expected at least one network, for example \"127.0.0.1/32\"; without one nobody can buy".to_owned());
+    }
+    let mut networks = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(_) => mistakes.add(format!(
+                "buyer.trusted_peers[{at}]: expected a network, for example \"10.0.0.0/8\", not {text:?}"
+            )),
+        }
+    }
+    networks
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     const GATEWAY: &str = "10.1.2.3";
 
-    fn identify(peer: &str, values: &[&[u8]]) -> Result<String, Problem> {
-        let buyers = Buyers::new(
-            HeaderName::from_static("x-user-id"),
-            vec!["10.0.0.0/8".parse().unwrap()],
-        );
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append("x-user-id", HeaderValue::from_bytes(value).unwrap());
+    fn identify_by(peer: &str, headers: &[(&'static str, &[u8])]) -> Result<String, Problem> {
+        let buyers = Buyers {
+            proof: Proof::Header(vec!["10.0.0.0/8".parse().unwrap()]),
+            header: HeaderName::from_static("x-user-id"),
+            origins: Origins::new(&[]).unwrap(),
+        };
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(*name, HeaderValue::from_bytes(value).unwrap());
         }
         buyers
-            .identify(Some(peer.parse().unwrap()), &headers)
+            .identify(Some(peer.parse().unwrap()), &all)
             .map(|uid| uid.to_string())
+    }
+
+    fn identify(peer: &str, values: &[&[u8]]) -> Result<String, Problem> {
+        let headers: Vec<_> = values.iter().map(|value| ("x-user-id", *value)).collect();
+        identify_by(peer, &headers)
     }
 
     #[test]
@@ -90,6 +272,10 @@ mod tests {
         assert_eq!(identify("192.0.2.1", &[b"u7"]), Err(Problem::NoBuyer));
         assert_eq!(identify(GATEWAY, &[]), Err(Problem::NoBuyer));
         assert_eq!(identify(GATEWAY, &[b""]), Err(Problem::NoBuyer));
+        assert_eq!(
+            identify_by(GATEWAY, &[("x_user_id", b"u7")]),
+            Err(Problem::NoBuyer)
+        );
     }
 
     #[test]
@@ -98,5 +284,9 @@ mod tests {
         assert_eq!(identify(GATEWAY, &[b"u7", b"u7"]), Err(Problem::BadBuyer));
         assert_eq!(identify(GATEWAY, &[b"\xff"]), Err(Problem::BadBuyer));
         assert_eq!(identify(GATEWAY, &[&[b'x'; 129]]), Err(Problem::BadBuyer));
+        for name in ["x_user_id", "x-user_id", "x.user.id"] {
+            let headers = [("x-user-id", &b"u7"[..]), (name, b"u8")];
+            assert_eq!(identify_by(GATEWAY, &headers), Err(Problem::BadBuyer));
+        }
     }
 }

@@ -2,10 +2,8 @@
 //!
 //! A mistake is reported by the key it is in, and all mistakes are reported at once.
 
-use crate::buyer::Buyers;
+use crate::buyer::{BuyerTable, Buyers};
 use crate::route::{Mode, OnSuccess, Pattern, Route, Routes};
-use http::HeaderName;
-use ipnet::IpNet;
 use serde::Deserialize;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -19,7 +17,6 @@ const REDIS_URL_ENV: &str = "SECKILL_REDIS_URL";
 const DEADLINE_MS_MAX: u64 = 10_000;
 
 /// Everything a start needs, checked.
-#[derive(Debug)]
 pub(crate) struct Config {
     /// Where buyers connect.
     pub(crate) listen: SocketAddr,
@@ -33,7 +30,7 @@ pub(crate) struct Config {
     pub(crate) deadline: Duration,
     /// The shop behind the proxy.
     pub(crate) shop: SocketAddr,
-    /// Who may say who the buyer is, and in which header.
+    /// Who may say who the buyer is, and how.
     pub(crate) buyers: Buyers,
     /// The paths that sell.
     pub(crate) routes: Routes,
@@ -73,14 +70,6 @@ struct ShopTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BuyerTable {
-    #[serde(default = "default_buyer_header")]
-    header: String,
-    trusted_peers: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RouteTable {
     path: String,
     mode: String,
@@ -89,10 +78,6 @@ struct RouteTable {
 
 const fn default_deadline_ms() -> u64 {
     250
-}
-
-fn default_buyer_header() -> String {
-    "X-User-Id".to_owned()
 }
 
 // === impl Config ===
@@ -114,7 +99,8 @@ impl Config {
     /// # Errors
     /// [`Mistakes`], each with its key and what was expected there.
     pub(crate) fn parse(text: &str, redis_url: Option<String>) -> Result<Self, Mistakes> {
-        let file: File = toml::from_str(text).map_err(|error| Mistakes(vec![error.to_string()]))?;
+        let file: File =
+            toml::from_str(text).map_err(|error| Mistakes(vec![at_line(text, &error)]))?;
         let mut mistakes = Mistakes::default();
 
         let listen = mistakes.note(listen(&file.listen));
@@ -123,11 +109,10 @@ impl Config {
         let key_prefix = mistakes.note(key_prefix(file.redis.key_prefix));
         let deadline = mistakes.note(deadline(file.redis.deadline_ms));
         let shop = mistakes.note(shop(&file.shop.upstream));
-        let header = mistakes.note(buyer_header(&file.buyer.header));
-        let trusted = trusted_peers(&file.buyer.trusted_peers, &mut mistakes);
+        let buyers = Buyers::new(&file.buyer, &mut mistakes);
         let routes = routes(&file.routes, &mut mistakes);
 
-        match (listen, threads, redis, key_prefix, deadline, shop, header) {
+        match (listen, threads, redis, key_prefix, deadline, shop, buyers) {
             (
                 Some(listen),
                 Some(threads),
@@ -135,7 +120,7 @@ impl Config {
                 Some(key_prefix),
                 Some(deadline),
                 Some(shop),
-                Some(header),
+                Some(buyers),
             ) if mistakes.0.is_empty() => Ok(Self {
                 listen,
                 threads,
@@ -143,12 +128,19 @@ impl Config {
                 key_prefix,
                 deadline,
                 shop,
-                buyers: Buyers::new(header, trusted),
+                buyers,
                 routes,
             }),
             _ => Err(mistakes),
         }
     }
+}
+
+/// The line and not its text: a password may stand there.
+fn at_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(0, |before| before.matches('\n').count());
+    format!("line {}: {}", line.saturating_add(1), error.message())
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -203,27 +195,6 @@ fn shop(upstream: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| format!("shop.upstream: {expected}; {upstream:?} has no address"))
 }
 
-fn buyer_header(name: &str) -> Result<HeaderName, String> {
-    name.parse()
-        .map_err(|_| format!("buyer.header: expected the name of a header, not {name:?}"))
-}
-
-fn trusted_peers(texts: &[String], mistakes: &mut Mistakes) -> Vec<IpNet> {
-    if texts.is_empty() {
-        mistakes.add("buyer.trusted_peers: expected at least one network, for example \"127.0.0.1/32\"; without one nobody can buy".to_owned());
-    }
-    let mut networks = Vec::new();
-    for (at, text) in texts.iter().enumerate() {
-        match text.parse() {
-            Ok(network) => networks.push(network),
-            Err(_) => mistakes.add(format!(
-                "buyer.trusted_peers[{at}]: expected a network, for example \"10.0.0.0/8\", not {text:?}"
-            )),
-        }
-    }
-    networks
-}
-
 fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
     if tables.is_empty() {
         mistakes.add(
@@ -274,11 +245,13 @@ fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
 // === impl Mistakes ===
 
 impl Mistakes {
-    fn add(&mut self, mistake: String) {
+    /// Notes one mistake.
+    pub(crate) fn add(&mut self, mistake: String) {
         self.0.push(mistake);
     }
 
-    fn note<T>(&mut self, result: Result<T, String>) -> Option<T> {
+    /// What is right, or else one more mistake.
+    pub(crate) fn note<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|mistake| self.add(mistake)).ok()
     }
 }
@@ -313,7 +286,10 @@ mod tests {
     "#;
 
     fn mistakes(text: &str) -> String {
-        Config::parse(text, None).unwrap_err().to_string()
+        match Config::parse(text, None) {
+            Ok(_) => panic!("no mistake"),
+            Err(mistakes) => mistakes.to_string(),
+        }
     }
 
     #[test]
@@ -333,6 +309,21 @@ mod tests {
                 .err(),
             None
         );
+    }
+
+    #[test]
+    fn every_key_that_the_shipped_file_explains_is_one() {
+        let shipped = include_str!("../../conf/proxy.toml");
+        let all: Vec<&str> = shipped
+            .lines()
+            // What is switched off follows its `#` at once; prose has a space there.
+            .map(|line| match line.strip_prefix('#') {
+                Some(key) if !key.starts_with(' ') => key,
+                _ => line,
+            })
+            .collect();
+        let file = toml::from_str::<File>(&all.join("\n"));
+        assert_eq!(file.err().map(|error| error.to_string()), None);
     }
 
     #[test]

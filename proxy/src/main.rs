@@ -5,49 +5,60 @@
 //!
 //! * `front`: whether its head arrives in time
 //! * `route`: whether it is a buy
-//! * `buyer`: who buys
+//! * `buyer`: who buys, by what a peer says, a `token` or a `cookie`, and from whose page (`origin`)
 //! * `buy`: how many units, under which token
 //! * `gate`: what the module says, over the connection that `link` keeps
 //! * `problem`: why it is not served, if it is not
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
 //! * `forward`: what the shop's answer makes of a reservation
 //!
-//! `proxy` calls them. `config` reads `proxy.toml`, `doors` opens, `signals` says when to stop, and
-//! `throttle` keeps the log readable.
+//! `proxy` calls them. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
+//! keys by their names, and `live` reads them again when they change; `clock` says when they count.
+//! `doors` opens, `signals` says when to stop, and `throttle` keeps the log readable.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod body;
 mod buy;
 mod buyer;
+mod clock;
 mod config;
+mod cookie;
 mod doors;
 mod forward;
 mod front;
 mod gate;
 mod link;
+mod live;
+mod origin;
 mod problem;
 mod proxy;
+mod ring;
 mod route;
+mod secret;
 mod signals;
 mod throttle;
+mod token;
 
 use crate::config::Config;
 use crate::doors::Doors;
 use crate::front::Front;
 use crate::gate::Gate;
 use crate::link::Link;
+use crate::live::Watch;
 use crate::proxy::Proxy;
 use crate::signals::Signals;
 use anyhow::Context;
 use clap::Parser;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
+use pingora_core::services::background::background_service;
 use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
@@ -124,12 +135,20 @@ fn run(config: Config) -> anyhow::Result<()> {
         routes = %config.routes,
         "seckill-proxy starts"
     );
+    let keys: Vec<_> = config.buyers.keys().into_iter().collect();
+    let hangup = Arc::new(Notify::new());
+    if !keys.is_empty() {
+        let now = Arc::clone(&hangup);
+        let mut watch = background_service("keys", Watch { all: keys, now });
+        watch.threads = Some(1);
+        server.add_service(watch);
+    }
     let gate = Arc::new(Gate::new(link, config.key_prefix));
     let proxy = Proxy::new(config.routes, config.buyers, Arc::clone(&gate), config.shop);
     let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
     server.add_service(Doors::new(config.listen, front, gate));
     server.run(RunArgs {
-        shutdown_signal: Box::new(Signals),
+        shutdown_signal: Box::new(Signals { hangup }),
     });
     info!("seckill-proxy has stopped");
     Ok(())

@@ -23,11 +23,17 @@ pub(crate) enum Problem {
     Ended,
     /// The sale is paused.
     Paused,
-    /// Nobody who may says who the buyer is.
+    /// Nobody who is believed says who the buyer is.
     NoBuyer,
+    /// A token that is not to be believed, or not any more.
+    BadToken { expired: bool },
+    /// A signed cookie that is not to be believed, or not any more.
+    BadCookie { expired: bool },
+    /// A browser sent a buyer's cookie along with another site's request.
+    CrossSite,
     /// The sid is none.
     BadSale,
-    /// The uid is none, or said twice.
+    /// The uid is none, or said twice, or denied.
     BadBuyer,
     /// The quantity is none, or above the sale's limit.
     BadQuantity,
@@ -76,9 +82,11 @@ impl Problem {
         match self {
             Self::SoldOut { .. } | Self::Ended => StatusCode::GONE,
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotStarted { .. } => StatusCode::FORBIDDEN,
+            Self::NotStarted { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Paused | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NoBuyer => StatusCode::UNAUTHORIZED,
+            Self::NoBuyer | Self::BadToken { .. } | Self::BadCookie { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::BadSale
             | Self::BadBuyer
             | Self::BadQuantity
@@ -109,7 +117,27 @@ impl Problem {
                 "Not signed in",
                 401,
                 "no_buyer",
-                "No trusted gateway said who the buyer is."
+                "Nobody who is believed here said who the buyer is."
+            ),
+            Self::BadToken { expired: false } => body!(
+                "Bad token",
+                401,
+                "bad_token",
+                "The token is not one that is believed here."
+            ),
+            Self::BadToken { expired: true } => body!("Token expired", 401, "expired_token"),
+            Self::BadCookie { expired: false } => body!(
+                "Bad cookie",
+                401,
+                "bad_cookie",
+                "The signed cookie is not one that is believed here."
+            ),
+            Self::BadCookie { expired: true } => body!("Cookie expired", 401, "expired_cookie"),
+            Self::CrossSite => body!(
+                "Not from here",
+                403,
+                "cross_site",
+                "A buy has to come from the shop's own pages."
             ),
             Self::BadSale => body!(
                 "Bad sale",
@@ -121,7 +149,7 @@ impl Problem {
                 "Bad buyer",
                 400,
                 "bad_buyer",
-                "Expected one id of 1 to 128 bytes of UTF-8 without control characters."
+                "Expected one id, said once, of 1 to 128 bytes of UTF-8 without control characters."
             ),
             Self::BadQuantity => body!(
                 "Bad quantity",
@@ -168,6 +196,14 @@ impl Problem {
             Self::Internal => body!("Internal error", 500, "internal"),
         };
         Bytes::from_static(text.as_bytes())
+    }
+
+    /// How to prove who one is, where HTTP has a word for it.
+    pub(crate) const fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::BadToken { .. } => Some(r#"Bearer error="invalid_token""#),
+            _ => None,
+        }
     }
 
     /// Whole seconds, rounded up.

@@ -131,7 +131,7 @@ impl Proxy {
         mode: Mode,
         sid: &str,
     ) -> Result<Decision, Problem> {
-        let uid = self.buyers.identify(peer, &request.headers)?;
+        let uid = self.buyers.buying(peer, &request.headers)?;
         let qty = buy::quantity(request.uri.query())?;
         let token = buy::token(&request.headers)?;
         if body::is_too_large(&request.headers) {

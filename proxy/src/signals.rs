@@ -1,45 +1,57 @@
 //! When to stop: SIGTERM lets requests under way finish, SIGINT does not.
 //!
-//! SIGHUP would kill the process if nobody listened to it. It changes nothing: the configuration is
-//! read at the start only.
+//! SIGHUP, which would kill a process that does not listen to it, has the keys read again. The rest
+//! of the configuration is read at the start only.
 
 use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tracing::{error, info};
 
 /// The signals that this process listens to.
-pub(crate) struct Signals;
+pub(crate) struct Signals {
+    /// Told of each SIGHUP.
+    pub(crate) hangup: Arc<Notify>,
+}
 
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
+        let mut terminate = listen(SignalKind::terminate());
+        let mut interrupt = listen(SignalKind::interrupt());
+        let mut hangup = listen(SignalKind::hangup());
         loop {
             tokio::select! {
-                () = caught(SignalKind::terminate()) => {
+                () = caught(&mut terminate) => {
                     info!("SIGTERM: no new requests; those under way may finish");
                     return ShutdownSignal::GracefulTerminate;
                 }
-                () = caught(SignalKind::interrupt()) => {
+                () = caught(&mut interrupt) => {
                     info!("SIGINT: stopping at once");
                     return ShutdownSignal::FastShutdown;
                 }
-                () = caught(SignalKind::hangup()) => {
-                    info!("SIGHUP: nothing to do; restart to read the configuration again");
+                () = caught(&mut hangup) => {
+                    info!("SIGHUP: reading the keys again; restart to read the configuration again");
+                    self.hangup.notify_one();
                 }
             }
         }
     }
 }
 
-async fn caught(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signals) => {
+fn listen(kind: SignalKind) -> Option<Signal> {
+    signal(kind)
+        .map_err(|error| error!("cannot listen to signal {}: {error}", kind.as_raw_value()))
+        .ok()
+}
+
+async fn caught(signals: &mut Option<Signal>) {
+    match signals {
+        Some(signals) => {
             signals.recv().await;
         }
-        Err(error) => {
-            error!("cannot listen to signal {}: {error}", kind.as_raw_value());
-            std::future::pending::<()>().await;
-        }
+        None => std::future::pending().await,
     }
 }

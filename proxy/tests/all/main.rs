@@ -2,6 +2,7 @@
 //!
 //! * `queue`, `forward`: the two modes
 //! * `guard`: what gets past the proxy and what does not
+//! * `who`: tokens and signed cookies
 //! * `wire`: what happens to connections
 //! * `redis_away`: what happens when Redis does not answer
 //! * `process`: start, check and end of the program
@@ -14,4 +15,5 @@ mod process;
 mod queue;
 mod redis_away;
 mod stand;
+mod who;
 mod wire;

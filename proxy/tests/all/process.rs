@@ -23,7 +23,8 @@ fn proxy(folder: &Path, config: &str, more: &[&str]) -> Output {
         .unwrap()
 }
 
-fn signal(stand: &Stand, name: &str) {
+/// Sends a signal, `-TERM`.
+pub(crate) fn signal(stand: &Stand, name: &str) {
     let pid = stand.proxy.pid().to_string();
     let status = Command::new("kill").args([name, &pid]).status().unwrap();
     assert!(status.success());
