@@ -4,6 +4,7 @@
 
 use crate::buyer::{BuyerTable, Buyers};
 use crate::route::{Mode, OnSuccess, Pattern, Route, Routes};
+use crate::sign::{Signing, SigningTable};
 use serde::Deserialize;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -30,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) deadline: Duration,
     /// The shop behind the proxy.
     pub(crate) shop: SocketAddr,
+    /// What the shop is told is signed with this, if at all.
+    pub(crate) signing: Option<Signing>,
     /// Who may say who the buyer is, and how.
     pub(crate) buyers: Buyers,
     /// The paths that sell.
@@ -66,6 +69,7 @@ struct RedisTable {
 #[serde(deny_unknown_fields)]
 struct ShopTable {
     upstream: String,
+    signing: Option<SigningTable>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +113,10 @@ impl Config {
         let key_prefix = mistakes.note(key_prefix(file.redis.key_prefix));
         let deadline = mistakes.note(deadline(file.redis.deadline_ms));
         let shop = mistakes.note(shop(&file.shop.upstream));
+        let signing = file
+            .shop
+            .signing
+            .map(|table| Signing::new(&table, &mut mistakes));
         let buyers = Buyers::new(&file.buyer, &mut mistakes);
         let routes = routes(&file.routes, &mut mistakes);
 
@@ -128,6 +136,7 @@ impl Config {
                 key_prefix,
                 deadline,
                 shop,
+                signing: signing.flatten(),
                 buyers,
                 routes,
             }),

@@ -10,6 +10,7 @@
 //! * `gate`: what the module says, over the connection that `link` keeps
 //! * `problem`: why it is not served, if it is not
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
+//! * `sign`: what proves to the shop that it was told by the proxy
 //! * `forward`: what the shop's answer makes of a reservation
 //!
 //! `proxy` calls them. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
@@ -36,6 +37,7 @@ mod proxy;
 mod ring;
 mod route;
 mod secret;
+mod sign;
 mod signals;
 mod throttle;
 mod token;
@@ -47,6 +49,7 @@ use crate::gate::Gate;
 use crate::link::Link;
 use crate::live::Watch;
 use crate::proxy::Proxy;
+use crate::sign::Signing;
 use crate::signals::Signals;
 use anyhow::Context;
 use clap::Parser;
@@ -135,7 +138,8 @@ fn run(config: Config) -> anyhow::Result<()> {
         routes = %config.routes,
         "seckill-proxy starts"
     );
-    let keys: Vec<_> = config.buyers.keys().into_iter().collect();
+    let signing = config.signing.as_ref().map(Signing::keys);
+    let keys: Vec<_> = config.buyers.keys().into_iter().chain(signing).collect();
     let hangup = Arc::new(Notify::new());
     if !keys.is_empty() {
         let now = Arc::clone(&hangup);
@@ -144,7 +148,13 @@ fn run(config: Config) -> anyhow::Result<()> {
         server.add_service(watch);
     }
     let gate = Arc::new(Gate::new(link, config.key_prefix));
-    let proxy = Proxy::new(config.routes, config.buyers, Arc::clone(&gate), config.shop);
+    let proxy = Proxy::new(
+        config.routes,
+        config.buyers,
+        Arc::clone(&gate),
+        config.shop,
+        config.signing,
+    );
     let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
     server.add_service(Doors::new(config.listen, front, gate));
     server.run(RunArgs {

@@ -8,6 +8,7 @@ use crate::forward::{Forward, Passages};
 use crate::gate::Gate;
 use crate::problem::Problem;
 use crate::route::{Mode, Place, Routes};
+use crate::sign::{Signing, Told};
 use crate::throttle::Throttle;
 use async_trait::async_trait;
 use http::header::CONNECTION;
@@ -43,6 +44,8 @@ const SALE: HeaderName = HeaderName::from_static("seckill-sale");
 const USER: HeaderName = HeaderName::from_static("seckill-user");
 const RESERVATION: HeaderName = HeaderName::from_static("seckill-reservation");
 const QUANTITY: HeaderName = HeaderName::from_static("seckill-quantity");
+const TIMESTAMP: HeaderName = HeaderName::from_static("seckill-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("seckill-signature");
 const OURS: &str = "seckill-";
 
 /// Answers buys, and hands everything else to the shop.
@@ -52,6 +55,7 @@ pub(crate) struct Proxy {
     gate: Arc<Gate>,
     passages: Passages,
     shop: HttpPeer,
+    signing: Option<Signing>,
     /// Numbers the connections that are used once.
     once: AtomicU64,
     shop_trouble: Throttle,
@@ -77,8 +81,14 @@ enum Decision {
 // === impl Proxy ===
 
 impl Proxy {
-    /// Guards `routes` in front of `shop`.
-    pub(crate) fn new(routes: Routes, buyers: Buyers, gate: Arc<Gate>, shop: SocketAddr) -> Self {
+    /// Guards `routes` in front of `shop`, and signs what it tells it with `signing`.
+    pub(crate) fn new(
+        routes: Routes,
+        buyers: Buyers,
+        gate: Arc<Gate>,
+        shop: SocketAddr,
+        signing: Option<Signing>,
+    ) -> Self {
         let mut shop = HttpPeer::new(shop, false, String::new());
         shop.options.connection_timeout = Some(SHOP_CONNECT_TIMEOUT);
         shop.options.total_connection_timeout = Some(SHOP_CONNECT_TIMEOUT);
@@ -91,6 +101,7 @@ impl Proxy {
             gate,
             passages: Passages::default(),
             shop,
+            signing,
             once: AtomicU64::new(0),
             shop_trouble: Throttle::default(),
         }
@@ -175,6 +186,35 @@ impl Proxy {
             return Err(Problem::UnknownReservation);
         }
         Ok(Answer::reservation(sid, &reservation).into())
+    }
+
+    /// Tells the shop what was granted, and signs it.
+    fn tell(&self, forward: &Forward, upstream: &mut RequestHeader) -> Result<()> {
+        let rid = forward.rid().to_string();
+        upstream.insert_header(SALE, forward.sid())?;
+        upstream.insert_header(USER, header_value(&forward.uid)?)?;
+        upstream.insert_header(RESERVATION, &rid)?;
+        upstream.insert_header(QUANTITY, forward.qty)?;
+        let Some(signing) = &self.signing else {
+            return Ok(());
+        };
+        if !upstream.raw_path().starts_with(b"/") {
+            // `http://shop.example/…`: frameworks disagree on what of it is the path.
+            upstream.set_uri(upstream.uri.clone());
+        }
+        let told = Told {
+            method: upstream.method.as_str(),
+            target: upstream.raw_path(),
+            sid: forward.sid(),
+            uid: forward.uid.as_str(),
+            rid: &rid,
+            qty: forward.qty,
+        };
+        if let Some(signature) = signing.sign(&told) {
+            upstream.insert_header(TIMESTAMP, signature.timestamp)?;
+            upstream.insert_header(SIGNATURE, signature.value)?;
+        }
+        Ok(())
     }
 
     fn tell_of_shop(&self, error: &Error) {
@@ -277,10 +317,7 @@ impl ProxyHttp for Proxy {
             upstream.remove_header(name);
         }
         if let Some(forward) = &request.forward {
-            upstream.insert_header(SALE, forward.sid())?;
-            upstream.insert_header(USER, header_value(&forward.uid)?)?;
-            upstream.insert_header(RESERVATION, forward.rid().to_string())?;
-            upstream.insert_header(QUANTITY, forward.qty)?;
+            self.tell(forward, upstream)?;
         }
         if must_not_repeat(&session.req_header().method) {
             upstream.insert_header(CONNECTION, "close")?;

@@ -1,7 +1,8 @@
 //! A shop of a few pages, to stand behind the proxy in the demo and in tests.
 //!
 //! * `GET /`: the product
-//! * `POST /seckill/{sid}`: the checkout of a route in mode `forward`; answers what it was told.
+//! * `POST /seckill/{sid}`: the checkout of a route in mode `forward`; answers what it was told, in
+//!   `told` with everything that is needed to check a signature (`docs/verify.md`).
 //!   `?answer=409` makes it answer that, `?delay_ms=500` makes it slow
 //! * `GET /orders`: how often each reservation was checked out
 //! * `GET /echo`, any method: the request as it arrived, to see what the proxy changes
@@ -103,6 +104,7 @@ async fn product(Path(sid): Path<String>) -> Html<String> {
 async fn checkout(
     State(orders): State<Orders>,
     Path(sid): Path<String>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -130,6 +132,9 @@ async fn checkout(
         "user": headers.get("seckill-user").map(|v| String::from_utf8_lossy(v.as_bytes())),
         "quantity": told("seckill-quantity"),
         "seen": seen,
+        "method": method.as_str(),
+        "target": uri.to_string(),
+        "told": texts(&headers, "seckill"),
     });
     (status.unwrap_or(StatusCode::CREATED), Json(body)).into_response()
 }
@@ -141,16 +146,22 @@ async fn orders(State(orders): State<Orders>) -> Json<Value> {
 }
 
 async fn echo(method: Method, uri: Uri, headers: HeaderMap) -> Json<Value> {
-    let mut all = Map::new();
-    for name in headers.keys() {
+    let headers = texts(&headers, "");
+    Json(json!({ "method": method.as_str(), "path": uri.to_string(), "headers": headers }))
+}
+
+/// The headers whose names begin so.
+fn texts(headers: &HeaderMap, beginning: &str) -> Map<String, Value> {
+    let names = headers.keys().filter(|n| n.as_str().starts_with(beginning));
+    let texts = names.map(|name| {
         let values: Vec<_> = headers
             .get_all(name)
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect();
-        all.insert(name.to_string(), json!(values));
-    }
-    Json(json!({ "method": method.as_str(), "path": uri.to_string(), "headers": all }))
+        (name.to_string(), json!(values))
+    });
+    texts.collect()
 }
 
 /// The number after `name=` in the query.

@@ -2,6 +2,7 @@
 //!
 //! * `queue`, `forward`: the two modes
 //! * `guard`: what gets past the proxy and what does not
+//! * `verify`: what the shop can be sure of
 //! * `who`: tokens and signed cookies
 //! * `wire`: what happens to connections
 //! * `redis_away`: what happens when Redis does not answer
@@ -15,5 +16,6 @@ mod process;
 mod queue;
 mod redis_away;
 mod stand;
+mod verify;
 mod who;
 mod wire;

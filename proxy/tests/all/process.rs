@@ -16,6 +16,7 @@ fn proxy(folder: &Path, config: &str, more: &[&str]) -> Output {
     fs::write(&path, config).unwrap();
     Command::new(env!("CARGO_BIN_EXE_seckill-proxy"))
         .env_remove("SECKILL_REDIS_URL")
+        .env("SECKILL_K1", "0123456789abcdef0123456789abcdef")
         .arg("--config")
         .arg(&path)
         .args(more)
@@ -55,6 +56,151 @@ fn a_check_says_what_a_start_would_say() {
     let unknown = proxy(folder, &format!("colour = 1\n{SHIPPED}"), &["--test"]);
     let said = String::from_utf8(unknown.stderr).unwrap();
     assert!(said.contains("colour"), "{said}");
+}
+
+#[test]
+fn a_check_reads_the_secrets_too_and_tells_none() {
+    let place = seckill_testbed::Place::temporary("secrets").unwrap();
+    let folder = place.path();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good", "0123456789abcdef0123456789abcdef\n");
+    let short = file("short", "hunter2\n");
+    let private = file("private", "-----BEGIN PRIVATE KEY-----\nhunter2\n");
+    let certificate = file("certificate", "-----BEGIN CERTIFICATE-----\nhunter2\n");
+    let jwks = file("jwks", "{\"keys\":[{\"kty\":\"hunter2\"}]}");
+    let (start, _) = SHIPPED.split_once("[buyer]").unwrap();
+    let (_, rest) = SHIPPED.split_once("[[route]]").unwrap();
+    let check = |shop: &str, buyer: &str| {
+        let config = format!("{start}\n{shop}\n[buyer]\n{buyer}\n[[route]]{rest}");
+        let output = proxy(folder, &config, &["--test"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("hunter2"), "{said}");
+        (output.status.success(), said)
+    };
+    let header = "trusted_peers = [\"::1/128\"]";
+    let signing = |key: &str| format!("[shop.signing]\nby = \"k1\"\nkeys.k1 = {key}");
+    let cookie = |key: &str| format!("from = \"cookie\"\n[buyer.cookie.keys]\nk1 = {key}");
+    let jwt = |rest: &str| format!("from = \"jwt\"\n[buyer.jwt]\n{rest}");
+    let at = |path: &str| format!("{{ file = \"{path}\" }}");
+    for (shop, buyer) in [
+        (signing(&at(&good)), header.to_owned()),
+        (signing("{ env = \"SECKILL_K1\" }"), cookie(&at(&good))),
+        (
+            String::new(),
+            jwt(&format!("algorithms = [\"HS256\"]\nsecret = {}", at(&good))),
+        ),
+    ] {
+        let (fits, said) = check(&shop, &buyer);
+        assert!(fits, "{shop} {buyer}: {said}");
+    }
+    for (shop, buyer, expected) in [
+        (
+            signing(&at(&short)),
+            header.to_owned(),
+            "shop.signing.keys.k1: expected a secret of at least 32 bytes",
+        ),
+        (
+            signing(&at("/nowhere/k1")),
+            header.to_owned(),
+            "shop.signing.keys.k1: cannot read /nowhere/k1",
+        ),
+        (
+            signing(&at(&good)).replace("\"k1\"", "\"k2\""),
+            header.to_owned(),
+            "shop.signing.by: expected",
+        ),
+        (
+            signing("{ env = \"SECKILL_UNSET\" }"),
+            header.to_owned(),
+            "shop.signing.keys.k1: cannot read SECKILL_UNSET",
+        ),
+        (
+            String::new(),
+            cookie(&at(&short)),
+            "buyer.cookie.keys.k1: expected a secret of at least 32 bytes",
+        ),
+        (
+            String::new(),
+            "from = \"cookie\"\ncookie.keys = {}".to_owned(),
+            "buyer.cookie.keys: expected at least one",
+        ),
+        (
+            String::new(),
+            jwt(&format!("algorithms = []\nsecret = {}", at(&good))),
+            "buyer.jwt.algorithms: expected",
+        ),
+        (
+            String::new(),
+            jwt(&format!("algorithms = [\"none\"]\nsecret = {}", at(&good))),
+            "buyer.jwt.algorithms: expected",
+        ),
+        (
+            String::new(),
+            jwt(&format!("algorithms = [\"RS256\"]\nsecret = {}", at(&good))),
+            "buyer.jwt.secret: this key does not fit",
+        ),
+        (
+            String::new(),
+            jwt(&format!("algorithms = [\"RS256\"]\npem = {}", at(&private))),
+            "buyer.jwt.pem: expected a public key",
+        ),
+        (
+            String::new(),
+            jwt(&format!(
+                "algorithms = [\"RS256\"]\npem = {}",
+                at(&certificate)
+            )),
+            "buyer.jwt.pem: expected a public key",
+        ),
+        (
+            String::new(),
+            jwt(&format!("algorithms = [\"RS256\"]\njwks = {}", at(&jwks))),
+            "buyer.jwt.jwks: expected a",
+        ),
+        (
+            String::new(),
+            jwt("algorithms = [\"RS256\"]"),
+            "buyer.jwt: expected one of secret, pem and jwks",
+        ),
+        (
+            String::new(),
+            "from = \"jwt\"".to_owned(),
+            "buyer.jwt: missing",
+        ),
+        (
+            String::new(),
+            "from = \"guess\"".to_owned(),
+            "buyer.from: expected",
+        ),
+        (
+            String::new(),
+            format!("{header}\n{}", cookie(&at(&good))),
+            "buyer.trusted_peers: only for",
+        ),
+    ] {
+        let (fits, said) = check(&shop, &buyer);
+        assert!(!fits && said.contains(expected), "{shop} {buyer}: {said}");
+    }
+    // A secret that stands in the configuration itself is refused for standing there.
+    for (shop, buyer) in [
+        (
+            signing("\"0123456789abcdef0123456789abcdef\""),
+            header.to_owned(),
+        ),
+        (
+            String::new(),
+            cookie("\"0123456789abcdef0123456789abcdef\""),
+        ),
+    ] {
+        let (fits, said) = check(&shop, &buyer);
+        let line = "a secret does not stand in the configuration itself";
+        assert!(!fits && said.contains(line), "{said}");
+        assert!(said.contains("line ") && !said.contains("0123"), "{said}");
+    }
 }
 
 #[test]
