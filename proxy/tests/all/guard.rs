@@ -2,6 +2,7 @@
 
 use crate::stand::{Stand, request};
 use serde_json::{Value, json};
+use toml::Table;
 
 #[test]
 fn the_shop_gets_everything_else_unchanged() {
@@ -29,8 +30,14 @@ fn the_shop_gets_everything_else_unchanged() {
 }
 
 #[test]
-fn no_header_of_ours_comes_from_outside() {
-    let stand = Stand::start("forged", "queue");
+fn no_header_of_ours_comes_from_outside_on_any_road() {
+    let elsewhere = Stand::start("forged", "queue");
+    // The shop's page that shows a request's headers, as a guarded path.
+    let guarded = Stand::start_with("guarded", "forward", |settings| {
+        let route: Table = "path = '/{sid}'\nmode = 'forward'".parse().unwrap();
+        settings.with("route", vec![route])
+    });
+    guarded.create("echo", &["STOCK", "1000", "LIMIT", "0"]);
     for name in [
         "Seckill-User",
         "seckill-reservation",
@@ -38,23 +45,43 @@ fn no_header_of_ours_comes_from_outside() {
         "Seckill_User",
         "SECKILL_RESERVATION",
         "Seckill.User",
+        "Seckill-Timestamp",
+        "Seckill-Signature",
+        "SECKILL_SIGNATURE",
+        "seckill_Timestamp",
+        "Seckill.Signature",
         "Seckill-Whatever",
     ] {
         for connection in ["keep-alive".to_owned(), format!("keep-alive, {name}")] {
             let headers = [
+                ("X-User-Id", "u7"),
                 (name, "forged"),
                 (name, "again"),
                 ("Connection", &*connection),
                 ("X-Kept", "yes"),
             ];
-            let seen = stand.client().ask(&request("GET", "/echo", &headers, ""));
-            let seen = seen.json()["headers"].clone();
-            assert_eq!(seen["x-kept"], json!(["yes"]), "{name}");
-            let Value::Object(seen) = seen else {
-                panic!("{seen}")
-            };
-            let ours: Vec<_> = seen.keys().filter(|k| k.starts_with("seckill")).collect();
-            assert!(ours.is_empty(), "{name}: {ours:?}");
+            for (stand, method, told) in [
+                (&elsewhere, "GET", &[][..]),
+                (&elsewhere, "POST", &[]),
+                (&guarded, "GET", &[]),
+                (
+                    &guarded,
+                    "POST",
+                    &["quantity", "reservation", "sale", "user"],
+                ),
+            ] {
+                let asked = request(method, "/echo", &headers, "");
+                let seen = stand.client().ask(&asked).json()["headers"].clone();
+                assert_eq!(seen["x-kept"], json!(["yes"]), "{name}");
+                assert!(!seen.to_string().contains("forged"), "{name}: {seen}");
+                let Value::Object(seen) = seen else {
+                    panic!("{seen}")
+                };
+                let mut ours: Vec<_> = seen.keys().filter(|k| k.starts_with("seckill")).collect();
+                ours.sort();
+                let told: Vec<_> = told.iter().map(|word| format!("seckill-{word}")).collect();
+                assert_eq!(ours, told.iter().collect::<Vec<_>>(), "{method} {name}");
+            }
         }
     }
 }
