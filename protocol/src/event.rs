@@ -147,26 +147,24 @@ impl EventBatch {
             return Err(EventJsonError::Version(v));
         }
         let message: MessageJson = serde_json::from_slice(bytes)?;
-        let mut events = Vec::with_capacity(message.events.len());
-        let mut previous: Option<u64> = None;
-        for event in message.events {
-            let event = event.into_event(message.epoch)?;
-            if let Some(previous) = previous
-                && previous.checked_add(1) != Some(event.seq)
-            {
-                return Err(EventJsonError::Gap {
-                    previous,
-                    found: event.seq,
-                });
-            }
-            previous = Some(event.seq);
-            events.push(event);
-        }
+        let events = message.events.into_iter();
         let batch = Self {
             epoch: message.epoch,
-            events,
+            events: events
+                .map(|event| event.into_event(message.epoch))
+                .collect::<Result<_, _>>()?,
         };
-        Ok((message.sid, batch))
+        match batch.gap() {
+            None => Ok((message.sid, batch)),
+            Some((previous, found)) => Err(EventJsonError::Gap { previous, found }),
+        }
+    }
+
+    /// The numbers before and after the first place where they are not consecutive.
+    pub(crate) fn gap(&self) -> Option<(u64, u64)> {
+        let numbers = self.events.iter().map(|event| event.seq);
+        let mut pairs = numbers.clone().zip(numbers.skip(1));
+        pairs.find(|(previous, found)| previous.checked_add(1) != Some(*found))
     }
 }
 

@@ -17,6 +17,14 @@ pub enum PackedError {
     /// Cut, or not packed events.
     #[error("packed events do not read: {0}")]
     Broken(#[from] postcard::Error),
+    /// The events' numbers are not consecutive.
+    #[error("packed event {found} follows event {previous}: numbers must be consecutive")]
+    Gap {
+        /// The number before the break.
+        previous: u64,
+        /// The number after it.
+        found: u64,
+    },
 }
 
 impl EventBatch {
@@ -31,16 +39,19 @@ impl EventBatch {
     /// Reads a packed batch.
     ///
     /// # Errors
-    /// [`PackedError`] when it is of another version, cut, or followed by something else.
+    /// [`PackedError`] when it is of another version, cut, followed by something else, or its events
+    /// are not consecutive.
     pub fn from_packed(bytes: &[u8]) -> Result<Self, PackedError> {
         match bytes.split_first() {
             None => Err(PackedError::Empty),
             Some((&PACKED_VERSION, rest)) => {
-                let (batch, rest) = postcard::take_from_bytes(rest)?;
-                if rest.is_empty() {
-                    Ok(batch)
-                } else {
-                    Err(postcard::Error::DeserializeBadEncoding.into())
+                let (batch, rest) = postcard::take_from_bytes::<Self>(rest)?;
+                if !rest.is_empty() {
+                    return Err(postcard::Error::DeserializeBadEncoding.into());
+                }
+                match batch.gap() {
+                    None => Ok(batch),
+                    Some((previous, found)) => Err(PackedError::Gap { previous, found }),
                 }
             }
             Some((&version, _)) => Err(PackedError::Version(version)),
@@ -88,6 +99,19 @@ mod tests {
         }
         let longer = [&packed[..], b"x"].concat();
         assert!(EventBatch::from_packed(&longer).is_err());
+    }
+
+    #[test]
+    fn packed_events_with_a_hole_are_refused() {
+        let mut batch = batch(3);
+        batch.events.remove(1);
+        assert!(matches!(
+            EventBatch::from_packed(&batch.to_packed().unwrap()),
+            Err(PackedError::Gap {
+                previous: 1,
+                found: 3
+            })
+        ));
     }
 
     proptest! {
