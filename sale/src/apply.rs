@@ -9,8 +9,8 @@ use crate::effect::{Acceptance, Effect, Effects};
 use crate::error::ApplyError;
 use crate::log::{Entry, EntryFact, Log, Opened};
 use crate::options::UNITS_MAX;
-use crate::reservations::{Buyer, Position, Reservation, Reservations};
-use crate::sale::{Missing, Sale};
+use crate::reservations::{Buyer, Position, Reservation, Reservations, may_become};
+use crate::sale::{EPOCH_MAX, Missing, Sale};
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 
 impl Sale {
@@ -18,7 +18,8 @@ impl Sale {
     ///
     /// # Errors
     /// [`ApplyError::NotOpened`] for any other effect; [`ApplyError::Units`] if more is sold than
-    /// there is, or more is there than a sale can have.
+    /// there is, or more is there than a sale can have; [`ApplyError::BadEffect`] if no epoch can
+    /// follow.
     pub fn open(effect: &Effect<'_>, seed: u64) -> Result<Self, ApplyError> {
         let Effect::Opened {
             epoch,
@@ -31,6 +32,9 @@ impl Sale {
         else {
             return Err(ApplyError::NotOpened);
         };
+        if *epoch > EPOCH_MAX {
+            return Err(ApplyError::BadEffect("opened.epoch"));
+        }
         let available = total
             .checked_sub(*sold)
             .filter(|_| *total <= UNITS_MAX)
@@ -79,8 +83,12 @@ impl Sale {
     /// Applies the effects of one command.
     ///
     /// # Errors
-    /// [`ApplyError`] at the first effect that does not fit; those before it are applied.
+    /// [`ApplyError`] at the first effect that does not fit; those before it are applied. To a part
+    /// of a sale none is applied.
     pub fn apply_effects(&mut self, effects: Effects<'_>) -> Result<(), ApplyError> {
+        if !self.is_complete() {
+            return Err(ApplyError::Incomplete);
+        }
         if effects.after != self.head {
             return Err(ApplyError::OutOfPlace {
                 expected: effects.after,
@@ -145,12 +153,13 @@ impl Sale {
                 Ok(())
             }
             Effect::Relayed(id) => {
-                self.relayed = *id;
+                self.relayed = self.place_in_log(*id)?;
                 Ok(())
             }
             Effect::Stored(id) => {
-                self.relayed = self.relayed.max(*id);
-                self.forget_up_to(*id);
+                let id = self.place_in_log(*id)?;
+                self.relayed = self.relayed.max(id);
+                self.forget_up_to(id);
                 Ok(())
             }
             Effect::Restored(reservation) => self.put_back(reservation),
@@ -250,11 +259,14 @@ impl Sale {
 
     fn restock(&mut self, at_ms: u64, delta: i64) -> Result<(), ApplyError> {
         self.next_id()?;
+        let total = self.total.checked_add_signed(delta);
         let (Some(total), Some(available)) = (
-            self.total.checked_add_signed(delta),
+            total.filter(|&total| total <= UNITS_MAX),
             self.available.checked_add_signed(delta),
         ) else {
-            return Err(ApplyError::Units("more is taken away than is available"));
+            return Err(ApplyError::Units(
+                "more is taken away than is available, or more is there than a sale can have",
+            ));
         };
         self.total = total;
         self.available = available;
@@ -264,13 +276,21 @@ impl Sale {
 
     fn take_over(&mut self, epoch: u64, at_ms: u64, fenced: bool) -> Result<(), ApplyError> {
         let previous = self.head;
-        if epoch <= previous.epoch {
+        if epoch <= previous.epoch || epoch > EPOCH_MAX {
             return Err(ApplyError::BadEffect("tookover.epoch"));
         }
         self.fenced = self.fenced || fenced;
         self.head = EventId::new(epoch, 0);
         self.record(at_ms, EntryFact::Epoch(Box::new(previous)));
         Ok(())
+    }
+
+    /// A place that a cursor can have: the log before it is gone, and there is none after it.
+    fn place_in_log(&self, id: EventId) -> Result<EventId, ApplyError> {
+        if id < self.stored || id > self.head {
+            return Err(ApplyError::BadEffect("cursor"));
+        }
+        Ok(id)
     }
 
     /// MySQL has the events up to `id`: nobody will ask for them again.
@@ -281,19 +301,20 @@ impl Sale {
     }
 
     fn put_back(&mut self, restored: &Reservation<'_>) -> Result<(), ApplyError> {
-        let known = self.reservations.find(restored.rid);
-        let before = match known {
-            Some(position) if self.reservations.qty(position) != restored.qty => {
-                return Err(ApplyError::BadEffect("restored.qty"));
+        let rid = restored.rid;
+        let known = self.reservations.find(rid);
+        let before = match known.and_then(|position| self.reservations.at(position)) {
+            Some(here) if here.uid != restored.uid || here.qty != restored.qty => {
+                return Err(ApplyError::BadEffect("restored"));
             }
-            Some(position) => self.reservations.state(position),
-            None if restored.rid.0 > self.head => {
-                return Err(ApplyError::BadEffect("restored.rid"));
+            Some(Reservation { state, .. }) if !may_become(state, restored.state) => {
+                return Err(ApplyError::WrongState { rid, state });
             }
-            None => None,
+            Some(here) => here.state,
+            None if rid.0 > self.head => return Err(ApplyError::BadEffect("restored.rid")),
+            // Units that no live reservation has are available ones.
+            None => ReservationState::Cancelled,
         };
-        // Units that no live reservation has are available ones.
-        let before = before.unwrap_or(ReservationState::Cancelled);
         let moves_units = before.is_live() || restored.state.is_live();
         let units = if moves_units { restored.qty.into() } else { 0 };
         let left = self.units_mut(before).checked_sub(units);

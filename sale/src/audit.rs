@@ -81,9 +81,10 @@ pub enum AuditError {
     /// More units than a sale can have.
     #[error("total {0} is more than a sale can have")]
     Total(u64),
-    /// The blocks of a snapshot have not all come.
+    /// The blocks of a snapshot have not all come, or one did not fit.
     #[error(
-        "the sale is not complete: {reservations} reservations and {entries} events are missing"
+        "the sale is not complete: {reservations} reservations and {entries} events are missing, or a \
+         block of them did not fit"
     )]
     Incomplete {
         /// Reservations that are missing.

@@ -7,7 +7,7 @@
 use crate::effect::{Acceptance, Change, Effect};
 use crate::error::ApplyError;
 use crate::options::{Options, UNITS_MAX};
-use crate::reservations::{Buyer, RESERVATIONS_MAX, Reservation};
+use crate::reservations::{Buyer, RESERVATIONS_MAX, Reservation, may_become};
 use crate::sale::{Cursor, Place, Sale};
 use crate::soft::Soft;
 use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef, Verdict};
@@ -503,15 +503,11 @@ impl Sale {
             Some(here) if here.uid != restored.uid || here.qty != restored.qty => {
                 return Err(Refusal::RestoreOther(rid));
             }
-            Some(here) => match (here.state, restored.state) {
-                (ReservationState::Held, state) if state != ReservationState::Held => {
-                    (Put::Moved, 0)
-                }
-                (ReservationState::Expired, ReservationState::Confirmed) => {
-                    (Put::Moved, restored.qty)
-                }
-                _ => return Ok((Put::Known, None)),
-            },
+            Some(here) if !may_become(here.state, restored.state) => {
+                return Ok((Put::Known, None));
+            }
+            Some(here) if here.state.is_live() => (Put::Moved, 0),
+            Some(_) => (Put::Moved, restored.qty),
         };
         if self.available < units.into() {
             return Err(Refusal::RestoreUnits {

@@ -15,6 +15,9 @@ pub enum ApplyError {
         /// The last event here.
         found: EventId,
     },
+    /// Blocks of the sale's snapshot are missing.
+    #[error("it is for a sale of which this copy has only a part")]
+    Incomplete,
     /// The first effect of a sale that is not here must create it.
     #[error("it is for a sale that this copy does not have")]
     NotOpened,

@@ -5,6 +5,9 @@ use crate::options::Options;
 use crate::reservations::{Position, Reservation, Reservations};
 use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId, Token, UidRef};
 
+/// The latest epoch: what a signed 64-bit reply still holds.
+pub(crate) const EPOCH_MAX: u64 = i64::MAX.unsigned_abs();
+
 /// One flash sale of one stock item.
 pub struct Sale {
     pub(crate) options: Options,
@@ -35,6 +38,8 @@ pub struct Sale {
 pub(crate) struct Missing {
     pub(crate) reservations: u64,
     pub(crate) entries: u64,
+    /// A block was broken or did not fit. What it had does not come any more.
+    pub(crate) is_lost: bool,
 }
 
 /// The worker's two places in a sale's log.
@@ -140,10 +145,11 @@ impl Sale {
         self.accepted_pending + self.log.len() as u64
     }
 
-    /// Whether all blocks of its snapshot are here: always, but in the middle of loading.
+    /// Whether all blocks of its snapshot are here and fit: always, but in the middle of loading and
+    /// after loading has failed.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.missing.reservations == 0 && self.missing.entries == 0
+        self.missing.reservations == 0 && self.missing.entries == 0 && !self.missing.is_lost
     }
 
     /// Whether a node took over, and MySQL has not yet been seen to have what this copy has.

@@ -14,14 +14,11 @@ use crate::error::ApplyError;
 use crate::log::{Entry, EntryFact, Log, Opened};
 use crate::options::{Options, put_name, take_name};
 use crate::reservations::{Position, RESERVATIONS_MAX, Reservation, Reservations, code_of_state};
-use crate::sale::{Missing, Sale};
+use crate::sale::{EPOCH_MAX, Missing, Sale};
 use seckill_protocol::{EventId, ReservationId};
 
 /// Reservations, or entries, in a block: of the longest ids and tokens about 64 KiB.
 const ITEMS_PER_BLOCK: Position = 240;
-
-/// The latest epoch: what a signed 64-bit reply still holds.
-const EPOCH_MAX: u64 = i64::MAX.unsigned_abs();
 
 const HEADER: u8 = 1;
 const RESERVATIONS: u8 = 2;
@@ -230,6 +227,7 @@ impl Sale {
             missing: Missing {
                 reservations: reader.number()?,
                 entries: reader.number()?,
+                is_lost: false,
             },
         };
         reader.end()?;
@@ -247,9 +245,17 @@ impl Sale {
     ///
     /// # Errors
     /// [`RestoreError`] if it is not the next one, is broken, or is the last one and the sale does not
-    /// add up.
+    /// add up. Then the sale stays incomplete, whatever else comes.
     pub fn restore_block(&mut self, block: Block<'_>) -> Result<(), RestoreError> {
-        let mut reader = block.0;
+        if self.missing.is_lost {
+            return Err(RestoreError::OutOfPlace);
+        }
+        let restored = self.take_block(block.0);
+        self.missing.is_lost = restored.is_err();
+        restored
+    }
+
+    fn take_block(&mut self, mut reader: Reader<'_>) -> Result<(), RestoreError> {
         match reader.byte()? {
             RESERVATIONS if self.missing.reservations > 0 => {
                 self.take_reservations(&mut reader)?;

@@ -607,6 +607,15 @@ impl Reservations {
     }
 }
 
+/// Whether a reservation in one state may still come into the other.
+pub(crate) const fn may_become(before: ReservationState, after: ReservationState) -> bool {
+    match before {
+        ReservationState::Held => !matches!(after, ReservationState::Held),
+        ReservationState::Expired => matches!(after, ReservationState::Confirmed),
+        ReservationState::Confirmed | ReservationState::Cancelled => false,
+    }
+}
+
 /// The code of a state in snapshots.
 pub(crate) const fn code_of_state(state: ReservationState) -> u8 {
     state_code(state)
