@@ -110,7 +110,9 @@ impl Buyer {
         let headers = question.headers_mut();
         headers.insert(header::HOST, self.course.host.clone());
         headers.insert(self.course.buyer_header.clone(), self.uid_header.clone());
-        headers.insert(IDEMPOTENCY_KEY, key.clone());
+        if self.course.keys {
+            headers.insert(IDEMPOTENCY_KEY, key.clone());
+        }
         question
     }
 

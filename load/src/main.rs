@@ -46,6 +46,9 @@ struct Cli {
     /// Seconds until a buyer gives up on a try that gets no answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
+    /// Send no Idempotency-Key, as the plainest of shop pages would
+    #[arg(long)]
+    without_keys: bool,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -98,6 +101,7 @@ impl Cli {
             buyer_prefix: self.buyer_prefix,
             timeout: Duration::from_secs(self.timeout),
             patience: Duration::from_secs(self.patience),
+            keys: !self.without_keys,
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct Plan {
     pub timeout: Duration,
     /// How long a question is asked again before its buyer gives up on it.
     pub patience: Duration,
+    /// Whether each try has an `Idempotency-Key`. Without one, a question that got no answer and is
+    /// asked again is answered as a second try.
+    pub keys: bool,
 }
 
 /// Why a plan cannot be carried out.
@@ -58,6 +61,7 @@ pub(crate) struct Course {
     pub(crate) tries: u32,
     pub(crate) timeout: Duration,
     pub(crate) patience: Duration,
+    pub(crate) keys: bool,
 }
 
 // === impl Plan ===
@@ -74,6 +78,7 @@ impl Default for Plan {
             buyer_prefix: "buyer-".to_owned(),
             timeout: Duration::from_secs(5),
             patience: Duration::from_secs(60),
+            keys: true,
         }
     }
 }
@@ -115,6 +120,7 @@ impl Plan {
             tries: self.tries,
             timeout: self.timeout,
             patience: self.patience,
+            keys: self.keys,
         })
     }
 
