@@ -159,7 +159,7 @@ impl Answer {
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 26] = [
+    const ALL: [Problem; 27] = [
         Problem::SoldOut { wait_ms: None },
         Problem::Limited { wait_ms: 1 },
         Problem::NotStarted { wait_ms: 1 },
@@ -183,6 +183,7 @@ mod tests {
         Problem::BodyTooLarge,
         Problem::MethodNotAllowed { allow: "GET" },
         Problem::Unavailable,
+        Problem::Overloaded,
         Problem::ShopUnavailable,
         Problem::ShopTimeout,
         Problem::Internal,

@@ -3,7 +3,7 @@
 //! A mistake is reported by the key it is in, and all mistakes are reported at once.
 
 use crate::buyer::{BuyerTable, Buyers};
-use crate::route::{Mode, OnSuccess, Pattern, Route, Routes};
+use crate::route::{Fail, Mode, OnSuccess, Pattern, Route, Routes};
 use crate::sign::{Signing, SigningTable};
 use serde::Deserialize;
 use std::fmt;
@@ -17,6 +17,12 @@ const REDIS_URL_ENV: &str = "SECKILL_REDIS_URL";
 /// The longest wait for Redis that still deserves the name of a deadline.
 const DEADLINE_MS_MAX: u64 = 10_000;
 
+/// The longest that a rejection is remembered: longer than this, a lost message would be noticed.
+const REMEMBER_MS_MAX: u64 = 60_000;
+
+/// More questions than this would wait longer than any deadline.
+const WAITING_MAX: usize = 1_000_000;
+
 /// Everything a start needs, checked.
 pub(crate) struct Config {
     /// Where buyers connect.
@@ -29,6 +35,12 @@ pub(crate) struct Config {
     pub(crate) key_prefix: String,
     /// How long one question to Redis may take.
     pub(crate) deadline: Duration,
+    /// How many questions may wait for Redis at the same time.
+    pub(crate) waiting_max: usize,
+    /// How long a rejection is remembered at most.
+    pub(crate) remember: Duration,
+    /// Where the counters can be read.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The shop behind the proxy.
     pub(crate) shop: SocketAddr,
     /// What the shop is told is signed with this, if at all.
@@ -51,6 +63,7 @@ struct File {
     redis: RedisTable,
     shop: ShopTable,
     buyer: BuyerTable,
+    metrics: Option<MetricsTable>,
     #[serde(default, rename = "route")]
     routes: Vec<RouteTable>,
 }
@@ -63,6 +76,16 @@ struct RedisTable {
     key_prefix: String,
     #[serde(default = "default_deadline_ms")]
     deadline_ms: u64,
+    #[serde(default = "default_waiting_max")]
+    waiting_max: usize,
+    #[serde(default = "default_remember_ms")]
+    remember_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsTable {
+    listen: String,
 }
 
 #[derive(Deserialize)]
@@ -78,10 +101,19 @@ struct RouteTable {
     path: String,
     mode: String,
     on_success: Option<String>,
+    fail: Option<String>,
 }
 
 const fn default_deadline_ms() -> u64 {
     250
+}
+
+const fn default_waiting_max() -> usize {
+    8192
+}
+
+const fn default_remember_ms() -> u64 {
+    1000
 }
 
 // === impl Config ===
@@ -107,11 +139,19 @@ impl Config {
             toml::from_str(text).map_err(|error| Mistakes(vec![at_line(text, &error)]))?;
         let mut mistakes = Mistakes::default();
 
-        let listen = mistakes.note(listen(&file.listen));
+        let metrics = file.metrics.map(|table| table.listen);
+        let metrics = mistakes.note(
+            metrics
+                .map(|text| listen("metrics.listen", &text))
+                .transpose(),
+        );
+        let listen = mistakes.note(listen("listen", &file.listen));
         let threads = mistakes.note(threads(file.threads));
         let redis = mistakes.note(redis_url_of(redis_url.or(file.redis.url)));
         let key_prefix = mistakes.note(key_prefix(file.redis.key_prefix));
         let deadline = mistakes.note(deadline(file.redis.deadline_ms));
+        let waiting_max = mistakes.note(waiting_max(file.redis.waiting_max));
+        let remember = mistakes.note(remember(file.redis.remember_ms));
         let shop = mistakes.note(shop(&file.shop.upstream));
         let signing = file
             .shop
@@ -120,13 +160,15 @@ impl Config {
         let buyers = Buyers::new(&file.buyer, &mut mistakes);
         let routes = routes(&file.routes, &mut mistakes);
 
-        match (listen, threads, redis, key_prefix, deadline, shop, buyers) {
+        let redis = redis.zip(key_prefix).zip(deadline);
+        let memory = waiting_max.zip(remember);
+        match (listen, threads, redis, memory, metrics, shop, buyers) {
             (
                 Some(listen),
                 Some(threads),
-                Some(redis),
-                Some(key_prefix),
-                Some(deadline),
+                Some(((redis, key_prefix), deadline)),
+                Some((waiting_max, remember)),
+                Some(metrics),
                 Some(shop),
                 Some(buyers),
             ) if mistakes.0.is_empty() => Ok(Self {
@@ -135,6 +177,9 @@ impl Config {
                 redis,
                 key_prefix,
                 deadline,
+                waiting_max,
+                remember,
+                metrics,
                 shop,
                 signing: signing.flatten(),
                 buyers,
@@ -152,11 +197,9 @@ fn at_line(text: &str, error: &toml::de::Error) -> String {
     format!("line {}: {}", line.saturating_add(1), error.message())
 }
 
-fn listen(text: &str) -> Result<SocketAddr, String> {
+fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!(
-            "listen: expected an address and a port, for example \"0.0.0.0:8080\", not {text:?}"
-        )
+        format!("{key}: expected an address and a port, for example \"0.0.0.0:8080\", not {text:?}")
     })
 }
 
@@ -190,6 +233,26 @@ fn deadline(ms: u64) -> Result<Duration, String> {
     } else {
         Err(format!(
             "redis.deadline_ms: expected 1 to {DEADLINE_MS_MAX} milliseconds, not {ms}"
+        ))
+    }
+}
+
+fn waiting_max(questions: usize) -> Result<usize, String> {
+    if (1..=WAITING_MAX).contains(&questions) {
+        Ok(questions)
+    } else {
+        Err(format!(
+            "redis.waiting_max: expected 1 to {WAITING_MAX} questions, not {questions}"
+        ))
+    }
+}
+
+fn remember(ms: u64) -> Result<Duration, String> {
+    if ms <= REMEMBER_MS_MAX {
+        Ok(Duration::from_millis(ms))
+    } else {
+        Err(format!(
+            "redis.remember_ms: expected 0 to {REMEMBER_MS_MAX} milliseconds, not {ms}"
         ))
     }
 }
@@ -235,18 +298,38 @@ fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
 }
 
 fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
-    match (table.mode.as_str(), table.on_success.as_deref()) {
-        ("queue", None) => Ok(Mode::Queue),
-        ("queue", Some(_)) => Err(format!(
-            "route[{at}].on_success: only for mode = \"forward\"; in mode \"queue\" no shop answers"
+    let only_forward = |key: &str| {
+        Err(format!(
+            "route[{at}].{key}: only for mode = \"forward\"; in mode \"queue\" no shop answers"
+        ))
+    };
+    match table.mode.as_str() {
+        "queue" if table.on_success.is_some() => only_forward("on_success"),
+        "queue" if table.fail.as_deref() == Some("open") => only_forward("fail"),
+        "queue" => fail(at, table).map(|_| Mode::Queue),
+        "forward" => Ok(Mode::Forward(on_success(at, table)?, fail(at, table)?)),
+        other => Err(format!(
+            "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
         )),
-        ("forward", None | Some("hold")) => Ok(Mode::Forward(OnSuccess::Hold)),
-        ("forward", Some("confirm")) => Ok(Mode::Forward(OnSuccess::Confirm)),
-        ("forward", Some(other)) => Err(format!(
+    }
+}
+
+fn on_success(at: usize, table: &RouteTable) -> Result<OnSuccess, String> {
+    match table.on_success.as_deref() {
+        None | Some("hold") => Ok(OnSuccess::Hold),
+        Some("confirm") => Ok(OnSuccess::Confirm),
+        Some(other) => Err(format!(
             "route[{at}].on_success: expected \"hold\" or \"confirm\", not {other:?}"
         )),
-        (other, _) => Err(format!(
-            "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
+    }
+}
+
+fn fail(at: usize, table: &RouteTable) -> Result<Fail, String> {
+    match table.fail.as_deref() {
+        None | Some("closed") => Ok(Fail::Closed),
+        Some("open") => Ok(Fail::Open),
+        Some(other) => Err(format!(
+            "route[{at}].fail: expected \"closed\" or \"open\", not {other:?}"
         )),
     }
 }
@@ -367,6 +450,31 @@ mod tests {
                 "redis.deadline_ms: expected",
             ),
             ("[redis]", "threads = 0\n[redis]", "threads: expected"),
+            (
+                "[shop]",
+                "waiting_max = 0\n[shop]",
+                "redis.waiting_max: expected",
+            ),
+            (
+                "[shop]",
+                "remember_ms = 60001\n[shop]",
+                "redis.remember_ms: expected",
+            ),
+            (
+                "[shop]",
+                "[metrics]\nlisten = \"here\"\n[shop]",
+                "metrics.listen: expected",
+            ),
+            (
+                "mode = \"queue\"",
+                "mode = \"queue\"\nfail = \"open\"",
+                "route[0].fail: only",
+            ),
+            (
+                "mode = \"forward\"",
+                "mode = \"forward\"\nfail = \"maybe\"",
+                "route[1].fail: expected",
+            ),
             (
                 "[buyer]",
                 "[buyer]\nheader = \"a b\"",

@@ -1,18 +1,30 @@
 //! The questions that the module answers, and what its answers mean.
 
+use crate::convoy;
 use crate::link::{Link, Trouble};
+use crate::news::News;
 use crate::problem::Problem;
+use crate::sales::{Sale, Sales};
 use crate::throttle::Throttle;
 use redis::{Cmd, RedisError, Value, from_redis_value};
 use seckill_protocol::{ReservationId, ReservationState, Uid, Verdict, VerdictDetail};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tracing::error;
 
-/// Asks the module.
+/// Asks the module, unless it is known what it would say.
 pub(crate) struct Gate {
     link: Arc<Link>,
-    key_prefix: String,
+    sales: Arc<Sales>,
+    news: Arc<News>,
+    /// Questions that may wait for an answer at the same time.
+    places: Arc<Semaphore>,
+    deadline: Duration,
+    overloaded: AtomicU64,
     oddities: Throttle,
 }
 
@@ -56,11 +68,22 @@ pub(crate) enum NotSettled {
 // === impl Gate ===
 
 impl Gate {
-    /// Asks over `link` about sales whose keys begin with `key_prefix`.
-    pub(crate) fn new(link: Link, key_prefix: String) -> Self {
+    /// Asks over `link` about `sales`, of which `news` tells. So many questions may wait, each for
+    /// at most `deadline`.
+    pub(crate) fn new(
+        link: Link,
+        sales: Sales,
+        news: News,
+        waiting_max: usize,
+        deadline: Duration,
+    ) -> Self {
         Self {
             link: Arc::new(link),
-            key_prefix,
+            sales: Arc::new(sales),
+            news: Arc::new(news),
+            places: Arc::new(Semaphore::new(waiting_max)),
+            deadline,
+            overloaded: AtomicU64::new(0),
             oddities: Throttle::default(),
         }
     }
@@ -68,6 +91,17 @@ impl Gate {
     /// Connects to Redis, in the background and on the runtime that this is called from.
     pub(crate) fn open(&self) {
         self.link.open();
+        tokio::spawn(Arc::clone(&self.news).follow(Arc::clone(&self.sales)));
+    }
+
+    /// The sales that were asked about.
+    pub(crate) fn sales(&self) -> &Sales {
+        &self.sales
+    }
+
+    /// How many buyers were told to come again because too many others were waiting.
+    pub(crate) fn overloaded(&self) -> u64 {
+        self.overloaded.load(Ordering::Relaxed)
     }
 
     /// Asks for units.
@@ -76,19 +110,83 @@ impl Gate {
     /// [`Problem`] if there is no such sale, `qty` is above its limit, or Redis did not decide.
     /// In the last case the units may have been granted: asked again, the verdict is `DUPLICATE`.
     pub(crate) async fn try_for(
-        &self,
+        self: &Arc<Self>,
         sid: &str,
         uid: &Uid,
         qty: u32,
         token: Option<&[u8]>,
     ) -> Result<Verdict, Problem> {
-        let mut question = self.about("SECKILL.TRY", sid);
-        question.arg(uid.as_str()).arg("QTY").arg(qty);
+        let sale = self.sales.named(sid);
+        let is_plain = qty == 1 && token.is_none();
+        if is_plain && let Some(verdict) = self.remembered(&sale, uid) {
+            return Ok(verdict);
+        }
+        let place = self.place()?;
+        if self.link.is_away() {
+            return Err(Problem::Unavailable);
+        }
+        if is_plain {
+            let life = self.link.life();
+            let answer = convoy::join(self, &sale, uid.clone(), place);
+            return match timeout(self.deadline, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(Problem::Unavailable),
+                Err(_) => {
+                    self.link.unanswered(life);
+                    Err(Problem::Unavailable)
+                }
+            };
+        }
+        let mut question = redis::cmd("SECKILL.TRY");
+        question.arg(&sale.key).arg(uid.as_str());
+        question.arg("QTY").arg(qty);
         if let Some(token) = token {
             question.arg("TOKEN").arg(token);
         }
-        let answer = self.ask(&question).await?;
-        verdict(&answer).ok_or_else(|| self.odd(&format!("unexpected answer to TRY: {answer:?}")))
+        let uids = std::iter::once(uid);
+        let verdicts = self.decide(&sale, &question, uids, qty).await?;
+        verdicts.first().copied().ok_or(Problem::Unavailable)
+    }
+
+    /// What the module would tell a buyer who asks for one unit and without a token, if that is
+    /// known; then it counts as told.
+    pub(crate) fn remembered(&self, sale: &Sale, uid: &Uid) -> Option<Verdict> {
+        let verdict = sale.shut.tell(uid, self.news.life())?;
+        sale.turned_away.count(verdict);
+        Some(verdict)
+    }
+
+    /// Asks the question of these buyers, each for `qty` units, and keeps what there is to learn
+    /// from the answer. There is a verdict for each buyer.
+    pub(crate) async fn decide<'u>(
+        &self,
+        sale: &Sale,
+        question: &Cmd,
+        uids: impl ExactSizeIterator<Item = &'u Uid>,
+        qty: u32,
+    ) -> Result<Vec<Verdict>, Problem> {
+        let buyers = uids.len();
+        let asked = sale.shut.ask(uids, self.news.life());
+        match self.link.ask(question).await {
+            Ok(answer) => match verdicts(&answer).filter(|all| all.len() == buyers) {
+                Some(verdicts) => {
+                    self.link.decided();
+                    asked.answered(&verdicts, qty);
+                    Ok(verdicts)
+                }
+                None => Err(self.odd(&format!("unexpected answer to a try: {answer:?}"))),
+            },
+            Err(trouble) => {
+                if trouble.is_no() {
+                    asked.refused();
+                }
+                let problem = self.meaning(&trouble);
+                if problem == Problem::UnknownSale {
+                    self.sales.remove(sale);
+                }
+                Err(problem)
+            }
+        }
     }
 
     /// Looks a reservation up.
@@ -102,7 +200,9 @@ impl Gate {
     ) -> Result<Reservation, Problem> {
         let mut question = self.about("SECKILL.GET", sid);
         question.arg(rid.to_string());
-        let answer = self.ask(&question).await?;
+        let _place = self.place()?;
+        let answer = self.link.ask(&question).await;
+        let answer = answer.map_err(|trouble| self.meaning(&trouble))?;
         reservation(&answer)
             .ok_or_else(|| self.odd(&format!("unexpected answer to GET: {answer:?}")))
     }
@@ -142,23 +242,26 @@ impl Gate {
 
     fn about(&self, command: &str, sid: &str) -> Cmd {
         let mut question = redis::cmd(command);
-        if self.key_prefix.is_empty() {
-            question.arg(sid);
-        } else {
-            question.arg(format!("{}{sid}", self.key_prefix));
-        }
+        question.arg(self.sales.key(sid));
         question
     }
 
-    async fn ask(&self, question: &Cmd) -> Result<Value, Problem> {
-        match self.link.ask(question).await {
-            Ok(answer) => Ok(answer),
-            Err(Trouble::Away | Trouble::Busy) => Err(Problem::Unavailable),
-            Err(Trouble::Failed(error)) => Err(self.meaning(&error)),
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            self.overloaded.fetch_add(1, Ordering::Relaxed);
+            Problem::Overloaded
+        })
+    }
+
+    fn meaning(&self, trouble: &Trouble) -> Problem {
+        match trouble {
+            // The link tells of these itself.
+            Trouble::Away | Trouble::Late | Trouble::Refused(_) => Problem::Unavailable,
+            Trouble::Failed(error) => self.meaning_of_error(error),
         }
     }
 
-    fn meaning(&self, error: &RedisError) -> Problem {
+    fn meaning_of_error(&self, error: &RedisError) -> Problem {
         match error.code() {
             Some("NOSALE") => Problem::UnknownSale,
             Some("NORESERVATION") => Problem::UnknownReservation,
@@ -167,7 +270,6 @@ impl Gate {
             }
             // Somebody uses the key for something else: no sale is called that.
             Some("WRONGTYPE") => Problem::UnknownSale,
-            // The link tells of these itself.
             None if error.is_timeout() || error.is_io_error() => Problem::Unavailable,
             _ => self.odd(&error.to_string()),
         }
@@ -193,13 +295,18 @@ fn is_final(error: &RedisError) -> bool {
     )
 }
 
-fn verdict(answer: &Value) -> Option<Verdict> {
+/// The verdicts of a flat array of words and details.
+fn verdicts(answer: &Value) -> Option<Vec<Verdict>> {
     let Value::Array(parts) = answer else {
         return None;
     };
-    let [word, detail] = parts.as_slice() else {
+    let (pairs, []) = parts.as_chunks() else {
         return None;
     };
+    pairs.iter().map(verdict).collect()
+}
+
+fn verdict([word, detail]: &[Value; 2]) -> Option<Verdict> {
     let detail = match detail {
         Value::Int(number) => VerdictDetail::Integer(*number),
         other => VerdictDetail::Reservation(text(other)?.parse().ok()?),
@@ -239,22 +346,22 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_read_from_either_kind_of_string() {
+    fn verdicts_are_read_in_their_order() {
         let rid = ReservationId::new(7, 1);
         assert_eq!(
-            verdict(&Value::Array(vec![bulk("ACCEPTED"), bulk("7-1")])),
-            Some(Verdict::Accepted(rid))
-        );
-        assert_eq!(
-            verdict(&Value::Array(vec![
+            verdicts(&Value::Array(vec![
+                bulk("ACCEPTED"),
+                bulk("7-1"),
                 Value::SimpleString("DUPLICATE".to_owned()),
-                Value::SimpleString("7-1".to_owned())
+                Value::SimpleString("7-1".to_owned()),
+                bulk("SOLDOUT"),
+                Value::Int(-1),
             ])),
-            Some(Verdict::Duplicate(rid))
-        );
-        assert_eq!(
-            verdict(&Value::Array(vec![bulk("SOLDOUT"), Value::Int(-1)])),
-            Some(Verdict::SoldOut { wait_ms: None })
+            Some(vec![
+                Verdict::Accepted(rid),
+                Verdict::Duplicate(rid),
+                Verdict::SoldOut { wait_ms: None },
+            ])
         );
     }
 
@@ -267,8 +374,9 @@ mod tests {
             Value::Array(vec![bulk("ACCEPTED")]),
             Value::Array(vec![bulk("ACCEPTED"), Value::Int(1)]),
             Value::Array(vec![bulk("ACCEPTED"), bulk("7")]),
+            Value::Array(vec![bulk("ENDED"), Value::Int(0), bulk("ENDED")]),
         ] {
-            assert_eq!(verdict(&answer), None, "{answer:?}");
+            assert_eq!(verdicts(&answer), None, "{answer:?}");
         }
     }
 

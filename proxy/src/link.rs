@@ -1,20 +1,21 @@
-//! The connection to Redis: one, shared by all requests, made again in the background when lost.
+//! The connection to Redis, one for all buyers, with a breaker: made again in the background when it
+//! is lost or given up.
 //!
-//! While it is lost, questions fail at once and only one task knocks: a million waiting buyers are
-//! no reason to open a million connections to a Redis that has just come back.
+//! A crowd that waits for a server that does not answer is no help to it. After a few questions in
+//! a row without an answer nobody is asked to wait any more: questions fail at once, and only one
+//! task knocks. What it knocks with is a question that a sound primary decides, and nobody else: a
+//! replica answers a PING, and so does a server that loads its data.
 
-use crate::throttle::{Throttle, now_ms};
+use crate::refusal::Refusal;
+use crate::standing::Standing;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, RedisError, Value};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
-use tracing::{info, warn};
-
-/// Questions under way at once. More would wait longer than their deadline anyway.
-const IN_FLIGHT_MAX: usize = 8192;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Questions that may wait for the connection's task to take them. Its default of 50 makes callers
 /// of a flash sale wait for each other.
@@ -26,25 +27,29 @@ const WRITE_BATCH_BYTES: usize = 64 * 1024;
 /// For the connection itself: TCP and the greeting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Between two attempts to connect: first, and at most.
+/// Between two knocks: first, and at most, each give or take a half, so that many proxies do not
+/// knock in step.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A connection on which nothing was answered for so long is given up: the machine behind it may
-/// be gone without a word.
-const SILENCE_MAX_MS: u64 = 1000;
+/// So many questions in a row without an answer, and the connection is given up: the machine
+/// behind it may be gone without a word.
+const FAILURES_MAX: u32 = 5;
+
+/// How often a connection on which nobody asks is asked whether it is still there.
+const IDLE_CHECK: Duration = Duration::from_millis(500);
 
 /// The connection to Redis.
 pub(crate) struct Link {
     client: Client,
     settings: AsyncConnectionConfig,
     deadline: Duration,
+    /// What is asked of a server that may be sound again; the answer is that there is no such sale.
+    knock: Cmd,
     state: watch::Sender<State>,
-    in_flight: Semaphore,
-    /// When the first question of an unbroken row without an answer failed; 0: no such row.
-    silent_since_ms: AtomicU64,
-    lost: Throttle,
-    made: Throttle,
+    /// Questions in a row that got no answer.
+    failures: AtomicU32,
+    standing: Standing,
 }
 
 enum State {
@@ -55,53 +60,82 @@ enum State {
         life: u64,
         connection: MultiplexedConnection,
     },
-    /// Lost, and a task is at it.
+    /// Lost or given up, and a task is at it.
     Away { lives: u64 },
 }
 
-/// Why a question got no answer. In every case it may or may not have been carried out.
-#[derive(Debug, thiserror::Error)]
+/// Why a question got no answer.
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// There is no connection.
     #[error("Redis is away")]
     Away,
-    /// Too many others are waiting.
-    #[error("too many questions are waiting for Redis")]
-    Busy,
-    /// Redis refused, or the connection failed, or the deadline passed.
+    /// The deadline has passed.
+    #[error("Redis did not answer in time")]
+    Late,
+    /// Redis decides nothing at the moment.
+    #[error("Redis decides nothing: {}", .0.words())]
+    Refused(Refusal),
+    /// Redis said no to this question, or the connection failed.
     #[error("{0}")]
     Failed(#[from] RedisError),
+}
+
+// === impl Trouble ===
+
+impl Trouble {
+    /// Whether the question was certainly not carried out.
+    pub(crate) fn is_no(&self) -> bool {
+        match self {
+            Self::Away | Self::Refused(_) => true,
+            Self::Late => false,
+            Self::Failed(error) => error.code().is_some(),
+        }
+    }
 }
 
 // === impl Link ===
 
 impl Link {
-    /// Prepares the connection; [`Self::open`] makes it.
+    /// Prepares the connection; [`Self::open`] makes it. `key_prefix` is what this user may
+    /// ask about.
     ///
     /// # Errors
     /// The address is of a kind that this program cannot connect to.
-    pub(crate) fn new(info: ConnectionInfo, deadline: Duration) -> Result<Self, RedisError> {
+    pub(crate) fn new(
+        info: ConnectionInfo,
+        deadline: Duration,
+        key_prefix: &str,
+    ) -> Result<Self, RedisError> {
         let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(deadline))
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE_MAX)
             .set_write_backpressure_boundary(WRITE_BATCH_BYTES);
+        let mut knock = redis::cmd("SECKILL.TRY");
+        // No sid has a blank in it.
+        knock.arg(format!("{key_prefix} ")).arg("nobody");
         Ok(Self {
             client: Client::open(info)?,
             settings,
             deadline,
+            knock,
             state: watch::Sender::new(State::First),
-            in_flight: Semaphore::new(IN_FLIGHT_MAX),
-            silent_since_ms: AtomicU64::new(0),
-            lost: Throttle::default(),
-            made: Throttle::default(),
+            failures: AtomicU32::new(0),
+            standing: Standing::default(),
         })
     }
 
-    /// Begins to connect, and sees to it from now on that there is a connection.
+    /// Begins to connect, on the runtime that this is called from, and sees to it from now on that
+    /// there is a connection.
     pub(crate) fn open(self: &Arc<Self>) {
         tokio::spawn(Arc::clone(self).connect());
+    }
+
+    /// Whether a question would fail at once.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Away { .. })
     }
 
     /// Asks Redis one question.
@@ -109,28 +143,21 @@ impl Link {
     /// # Errors
     /// [`Trouble`], at the latest when the deadline has passed.
     pub(crate) async fn ask(self: &Arc<Self>, question: &Cmd) -> Result<Value, Trouble> {
-        let _place = self.in_flight.try_acquire().map_err(|_| Trouble::Busy)?;
-        let (life, mut connection) = self.connection().await?;
-        match question.query_async(&mut connection).await {
-            Ok(answer) => {
-                self.heard();
-                Ok(answer)
-            }
-            Err(error) => {
-                self.judge(life, &error);
-                Err(error.into())
-            }
-        }
+        let until = Instant::now() + self.deadline;
+        let (life, mut connection) = self.connection(until).await?;
+        // An answer that comes later meets nobody: the connection drops it.
+        let answer = timeout_at(until, question.query_async(&mut connection)).await;
+        self.judge(life, answer.map_err(|_| Trouble::Late))
     }
 
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), Trouble> {
+    async fn connection(&self, until: Instant) -> Result<(u64, MultiplexedConnection), Trouble> {
         if let Some(known) = self.known() {
             return known;
         }
         let mut watch = self.state.subscribe();
         let decided = watch.wait_for(|s| matches!(s, State::Up { .. } | State::Away { .. }));
         // The guard that `wait_for` gives back must not outlive this line: it locks the state.
-        let _ = tokio::time::timeout(self.deadline, decided).await.map(drop);
+        let _ = timeout_at(until, decided).await.map(drop);
         self.known().unwrap_or(Err(Trouble::Away))
     }
 
@@ -143,35 +170,74 @@ impl Link {
         }
     }
 
-    fn heard(&self) {
-        if self.silent_since_ms.load(Ordering::Relaxed) != 0 {
-            self.silent_since_ms.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// Decides from an error whether the connection can stay.
-    fn judge(self: &Arc<Self>, life: u64, error: &RedisError) {
-        if error.is_timeout() {
-            let now = now_ms();
-            let since = self
-                .silent_since_ms
-                .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
-                .map_or_else(|since| since, |_| now);
-            if now.saturating_sub(since) >= SILENCE_MAX_MS {
-                self.lose(life, "no answer for a second");
+    /// Decides from what a question came to whether the connection can stay.
+    fn judge(
+        self: &Arc<Self>,
+        life: u64,
+        came_to: Result<Result<Value, RedisError>, Trouble>,
+    ) -> Result<Value, Trouble> {
+        match came_to {
+            Ok(Ok(answer)) => {
+                self.heard();
+                Ok(answer)
             }
-        } else if error.code() == Some("READONLY") {
-            // The address leads to a replica now; its name may already lead elsewhere.
-            self.heard();
-            self.lose(life, "it has become a replica");
-        } else if error.is_unrecoverable_error() || error.is_io_error() {
-            self.lose(life, &error.to_string());
-        } else {
-            self.heard();
+            Ok(Err(error)) => {
+                if let Some(refusal) = error.code().and_then(Refusal::named) {
+                    self.standing.refuses(refusal);
+                    if refusal.is_of_all() {
+                        self.lose(life);
+                    } else {
+                        self.heard();
+                    }
+                    return Err(Trouble::Refused(refusal));
+                }
+                if error.code().is_some() {
+                    self.heard();
+                } else if error.is_unrecoverable_error() || error.is_io_error() {
+                    self.standing.is_away(&error);
+                    self.lose(life);
+                }
+                Err(Trouble::Failed(error))
+            }
+            Err(trouble) => {
+                self.unanswered(life);
+                Err(trouble)
+            }
         }
     }
 
-    fn lose(self: &Arc<Self>, lost: u64, reason: &str) {
+    /// Which connection a question that comes now would be asked on; 0 if there is none.
+    pub(crate) fn life(&self) -> u64 {
+        match &*self.state.borrow() {
+            State::Up { life, .. } => *life,
+            _ => 0,
+        }
+    }
+
+    /// A question of this life's has waited for the deadline in vain.
+    pub(crate) fn unanswered(self: &Arc<Self>, life: u64) {
+        if life == 0 || life != self.life() {
+            return;
+        }
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        if failures.saturating_add(1) >= FAILURES_MAX {
+            self.standing.is_away(&"it does not answer");
+            self.lose(life);
+        }
+    }
+
+    /// Redis has decided something.
+    pub(crate) fn decided(&self) {
+        self.standing.decides();
+    }
+
+    fn heard(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn lose(self: &Arc<Self>, lost: u64) {
         let mine = self.state.send_if_modified(|state| match state {
             State::Up { life, .. } if *life == lost => {
                 *state = State::Away { lives: lost };
@@ -180,79 +246,95 @@ impl Link {
             _ => false,
         });
         if mine {
-            if let Some(skipped) = self.lost.pass() {
-                warn!(redis = %self.address(), skipped, "Redis is away ({reason}); buyers are told to try again");
-            }
-            let link = Arc::clone(self);
-            tokio::spawn(async move {
-                tokio::time::sleep(PAUSE_MIN).await;
-                link.connect().await;
-            });
+            tokio::spawn(Arc::clone(self).connect());
         }
     }
 
-    /// Knocks until Redis answers.
+    /// Knocks until Redis decides something.
     async fn connect(self: Arc<Self>) {
         let mut pause = PAUSE_MIN;
         loop {
             match self.knock().await {
-                Ok(connection) => {
-                    self.up(connection);
-                    return;
-                }
-                Err(error) => self.still_away(&error),
+                Ok(connection) => return self.up(connection),
+                Err(trouble) => self.still_away(&trouble),
             }
-            tokio::time::sleep(pause).await;
+            sleep(jittered(pause)).await;
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
         }
     }
 
-    /// Connects, and sees to it that somebody answers: a stopped process still accepts.
-    async fn knock(&self) -> Result<MultiplexedConnection, RedisError> {
-        let settings = self.settings.clone();
+    async fn knock(&self) -> Result<MultiplexedConnection, Trouble> {
         let mut connection = self
             .client
-            .get_multiplexed_async_connection_with_config(&settings)
+            .get_multiplexed_async_connection_with_config(&self.settings)
             .await?;
-        match redis::cmd("PING")
-            .query_async::<Value>(&mut connection)
-            .await
-        {
-            Err(error) if error.is_timeout() || error.is_io_error() => Err(error),
-            // Also a refusal is an answer: the user may lack the right to PING.
-            _ => Ok(connection),
+        // A stopped process still accepts.
+        let until = Instant::now() + self.deadline;
+        let answer = timeout_at(until, self.knock.query_async::<Value>(&mut connection)).await;
+        match answer {
+            Err(_) => Err(Trouble::Late),
+            Ok(Err(error)) => match error.code() {
+                None => Err(error.into()),
+                Some(code) => match Refusal::named(code) {
+                    Some(refusal) if refusal.is_of_all() => Err(Trouble::Refused(refusal)),
+                    _ => Ok(connection),
+                },
+            },
+            Ok(Ok(_)) => Ok(connection),
         }
     }
 
-    fn up(&self, connection: MultiplexedConnection) {
-        self.silent_since_ms.store(0, Ordering::Relaxed);
-        let mut lives = 0;
+    fn up(self: Arc<Self>, connection: MultiplexedConnection) {
+        self.failures.store(0, Ordering::Relaxed);
+        let mut now = 0;
         self.state.send_modify(|state| {
-            if let State::Away { lives: before } = state {
-                lives = *before;
-            }
-            let life = lives.saturating_add(1);
-            *state = State::Up { life, connection };
+            let lives = match state {
+                State::Away { lives } => *lives,
+                _ => 0,
+            };
+            now = lives.saturating_add(1);
+            *state = State::Up {
+                life: now,
+                connection,
+            };
         });
-        if let Some(skipped) = self.made.pass() {
-            info!(redis = %self.address(), skipped, "Redis answers");
+        self.standing.decides();
+        tokio::spawn(self.watch(now));
+    }
+
+    /// Notices before a buyer does that a connection is gone, and that a server which refused
+    /// decides again.
+    async fn watch(self: Arc<Self>, life: u64) {
+        loop {
+            sleep(IDLE_CHECK).await;
+            if self.life() != life {
+                return;
+            }
+            // Everything else that it can come to is judged where it is asked.
+            if let Err(Trouble::Failed(error)) = self.ask(&self.knock).await
+                && error.code().is_some()
+            {
+                self.decided();
+            }
         }
     }
 
-    fn still_away(&self, error: &RedisError) {
-        let news = self.state.send_if_modified(|state| {
+    fn still_away(&self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Refused(refusal) => self.standing.refuses(*refusal),
+            trouble => self.standing.is_away(trouble),
+        }
+        self.state.send_if_modified(|state| {
             let first = matches!(state, State::First);
             if first {
                 *state = State::Away { lives: 0 };
             }
             first
         });
-        if news {
-            warn!(redis = %self.address(), "Redis is away ({error}); buyers are told to try again");
-        }
     }
+}
 
-    fn address(&self) -> impl std::fmt::Display {
-        self.client.get_connection_info().addr().clone()
-    }
+/// A pause, give or take a half.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64())
 }

@@ -7,7 +7,9 @@
 //! * `route`: whether it is a buy
 //! * `buyer`: who buys, by what a peer says, a `token` or a `cookie`, and from whose page (`origin`)
 //! * `buy`: how many units, under which token
-//! * `gate`: what the module says, over the connection that `link` keeps
+//! * `gate`: what the module says. `shut` remembers it for a sale that turns everybody away, until
+//!   `news` tells of the sale; `convoy` lets tries travel together, over the connection that `link`
+//!   keeps; `refusal` and `standing` know how Redis says that it does not decide
 //! * `problem`: why it is not served, if it is not
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
 //! * `sign`: what proves to the shop that it was told by the proxy
@@ -15,7 +17,8 @@
 //!
 //! `proxy` calls them. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
 //! keys by their names, and `live` reads them again when they change; `clock` says when they count.
-//! `doors` opens, `signals` says when to stop, and `throttle` keeps the log readable.
+//! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `metrics` shows
+//! what was counted, and `throttle` keeps the log readable.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -24,6 +27,7 @@ mod buy;
 mod buyer;
 mod clock;
 mod config;
+mod convoy;
 mod cookie;
 mod doors;
 mod forward;
@@ -31,14 +35,20 @@ mod front;
 mod gate;
 mod link;
 mod live;
+mod metrics;
+mod news;
 mod origin;
 mod problem;
 mod proxy;
+mod refusal;
 mod ring;
 mod route;
+mod sales;
 mod secret;
+mod shut;
 mod sign;
 mod signals;
+mod standing;
 mod throttle;
 mod token;
 
@@ -48,7 +58,10 @@ use crate::front::Front;
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::live::Watch;
+use crate::metrics::{Metrics, Unreserved};
+use crate::news::News;
 use crate::proxy::Proxy;
+use crate::sales::Sales;
 use crate::sign::Signing;
 use crate::signals::Signals;
 use anyhow::Context;
@@ -56,8 +69,9 @@ use clap::Parser;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
+use pingora_core::services::listening;
 use std::io::{IsTerminal, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -116,12 +130,11 @@ fn start_log() {
 }
 
 fn run(config: Config) -> anyhow::Result<()> {
-    // Pingora would panic in a thread of its own; here the reason can still be told.
-    drop(
-        TcpListener::bind(config.listen)
-            .with_context(|| format!("listen: cannot listen on {}", config.listen))?,
-    );
-    let link = Link::new(config.redis, config.deadline).context("redis.url")?;
+    can_listen("listen", config.listen)?;
+    if let Some(address) = config.metrics {
+        can_listen("metrics.listen", address)?;
+    }
+    let gate = Arc::new(gate(&config).context("redis.url")?);
 
     let settings = ServerConf {
         threads: config.threads,
@@ -147,11 +160,19 @@ fn run(config: Config) -> anyhow::Result<()> {
         watch.threads = Some(1);
         server.add_service(watch);
     }
-    let gate = Arc::new(Gate::new(link, config.key_prefix));
+    let unreserved = Arc::new(Unreserved::default());
+    if let Some(address) = config.metrics {
+        let metrics = Metrics::new(Arc::clone(&gate), Arc::clone(&unreserved));
+        let mut service = listening::Service::new("metrics".to_owned(), metrics);
+        service.threads = Some(1);
+        service.add_tcp(&address.to_string());
+        server.add_service(service);
+    }
     let proxy = Proxy::new(
         config.routes,
         config.buyers,
         Arc::clone(&gate),
+        unreserved,
         config.shop,
         config.signing,
     );
@@ -162,4 +183,24 @@ fn run(config: Config) -> anyhow::Result<()> {
     });
     info!("seckill-proxy has stopped");
     Ok(())
+}
+
+/// Pingora would panic in a thread of its own; here the reason can still be told.
+fn can_listen(key: &str, address: SocketAddr) -> anyhow::Result<()> {
+    TcpListener::bind(address)
+        .map(drop)
+        .with_context(|| format!("{key}: cannot listen on {address}"))
+}
+
+fn gate(config: &Config) -> Result<Gate, redis::RedisError> {
+    let link = Link::new(config.redis.clone(), config.deadline, &config.key_prefix)?;
+    let news = News::new(config.redis.clone())?;
+    let sales = Sales::new(config.key_prefix.clone(), config.remember);
+    Ok(Gate::new(
+        link,
+        sales,
+        news,
+        config.waiting_max,
+        config.deadline,
+    ))
 }

@@ -55,6 +55,8 @@ pub(crate) enum Problem {
     MethodNotAllowed { allow: &'static str },
     /// Redis does not decide at the moment.
     Unavailable,
+    /// Too many others are waiting for Redis.
+    Overloaded,
     /// The shop did not answer, or nothing that is HTTP.
     ShopUnavailable,
     /// The shop did not answer in time.
@@ -83,7 +85,7 @@ impl Problem {
             Self::SoldOut { .. } | Self::Ended => StatusCode::GONE,
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotStarted { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::Paused | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Paused | Self::Unavailable | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoBuyer | Self::BadToken { .. } | Self::BadCookie { .. } => {
                 StatusCode::UNAUTHORIZED
             }
@@ -190,7 +192,7 @@ impl Problem {
                 "Expected at most 8192 bytes."
             ),
             Self::MethodNotAllowed { .. } => body!("Method not allowed", 405, "method_not_allowed"),
-            Self::Unavailable => body!("Try again", 503, "unavailable"),
+            Self::Unavailable | Self::Overloaded => body!("Try again", 503, "unavailable"),
             Self::ShopUnavailable => body!("The shop is unavailable", 502, "shop_unavailable"),
             Self::ShopTimeout => body!("The shop is too slow", 504, "shop_unavailable"),
             Self::Internal => body!("Internal error", 500, "internal"),
@@ -214,9 +216,11 @@ impl Problem {
                 Some(whole_seconds(wait_ms))
             }
             Self::Paused => Some(RETRY_PAUSED_S),
-            Self::InProgress | Self::Unavailable | Self::ShopUnavailable | Self::ShopTimeout => {
-                Some(RETRY_UNAVAILABLE_S)
-            }
+            Self::InProgress
+            | Self::Unavailable
+            | Self::Overloaded
+            | Self::ShopUnavailable
+            | Self::ShopTimeout => Some(RETRY_UNAVAILABLE_S),
             _ => None,
         }
     }

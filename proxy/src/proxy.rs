@@ -6,8 +6,9 @@ use crate::buy;
 use crate::buyer::Buyers;
 use crate::forward::{Forward, Passages};
 use crate::gate::Gate;
+use crate::metrics::Unreserved;
 use crate::problem::Problem;
-use crate::route::{Mode, Place, Routes};
+use crate::route::{Fail, Mode, Place, Routes};
 use crate::sign::{Signing, Told};
 use crate::throttle::Throttle;
 use async_trait::async_trait;
@@ -46,6 +47,7 @@ const RESERVATION: HeaderName = HeaderName::from_static("seckill-reservation");
 const QUANTITY: HeaderName = HeaderName::from_static("seckill-quantity");
 const TIMESTAMP: HeaderName = HeaderName::from_static("seckill-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("seckill-signature");
+const UNRESERVED: HeaderName = HeaderName::from_static("seckill-unreserved");
 const OURS: &str = "seckill-";
 
 /// Answers buys, and hands everything else to the shop.
@@ -54,6 +56,7 @@ pub(crate) struct Proxy {
     buyers: Buyers,
     gate: Arc<Gate>,
     passages: Passages,
+    unreserved: Arc<Unreserved>,
     shop: HttpPeer,
     signing: Option<Signing>,
     /// Numbers the connections that are used once.
@@ -66,6 +69,15 @@ pub(crate) struct Proxy {
 pub(crate) struct Request {
     /// The buy that it is, on its way to the shop; taken when the shop has answered.
     forward: Option<Forward>,
+    /// The buy that it is, on its way to the shop without a reservation.
+    unreserved: Option<Unasked>,
+}
+
+/// A buy of which Redis knows nothing, or nobody knows whether it does.
+struct Unasked {
+    sid: String,
+    uid: Uid,
+    qty: u32,
 }
 
 /// What to do with a request.
@@ -74,6 +86,8 @@ enum Decision {
     Pass,
     /// The shop answers this buy.
     Forward(Forward),
+    /// The shop answers this buy, and sees to it by itself that it does not sell too much.
+    ForwardUnreserved(Unasked),
     /// The proxy answers.
     Answer(Answer),
 }
@@ -86,6 +100,7 @@ impl Proxy {
         routes: Routes,
         buyers: Buyers,
         gate: Arc<Gate>,
+        unreserved: Arc<Unreserved>,
         shop: SocketAddr,
         signing: Option<Signing>,
     ) -> Self {
@@ -100,6 +115,7 @@ impl Proxy {
             buyers,
             gate,
             passages: Passages::default(),
+            unreserved,
             shop,
             signing,
             once: AtomicU64::new(0),
@@ -148,16 +164,23 @@ impl Proxy {
         if body::is_too_large(&request.headers) {
             return Err(Problem::BodyTooLarge);
         }
-        let verdict = self.gate.try_for(sid, &uid, qty, token).await?;
+        let verdict = match (self.gate.try_for(sid, &uid, qty, token).await, mode) {
+            (Err(Problem::Unavailable), Mode::Forward(_, Fail::Open)) => {
+                self.unreserved.count();
+                let sid = sid.to_owned();
+                return Ok(Decision::ForwardUnreserved(Unasked { sid, uid, qty }));
+            }
+            (verdict, _) => verdict?,
+        };
         let path = request.uri.path();
         match (verdict, mode) {
             (Verdict::Accepted(rid), Mode::Queue) => Ok(Answer::queued(path, sid, rid).into()),
             (Verdict::Duplicate(rid), Mode::Queue) => Ok(Answer::duplicate(path, sid, rid).into()),
-            (Verdict::Accepted(rid), Mode::Forward(on_success)) => self
+            (Verdict::Accepted(rid), Mode::Forward(on_success, _)) => self
                 .passages
                 .accepted(sid, rid, uid, qty, on_success)
                 .map(Decision::Forward),
-            (Verdict::Duplicate(rid), Mode::Forward(on_success)) => {
+            (Verdict::Duplicate(rid), Mode::Forward(on_success, _)) => {
                 let reservation = self.gate.reservation(sid, rid).await?;
                 self.passages
                     .repeated(sid, &reservation, uid, on_success)
@@ -280,6 +303,11 @@ impl ProxyHttp for Proxy {
                 request.forward = Some(forward);
                 Ok(false)
             }
+            Decision::ForwardUnreserved(unasked) => {
+                session.set_abort_on_close(false);
+                request.unreserved = Some(unasked);
+                Ok(false)
+            }
             Decision::Answer(answer) => {
                 body::drain(session).await;
                 if answer.send(session).await.is_err() {
@@ -318,6 +346,11 @@ impl ProxyHttp for Proxy {
         }
         if let Some(forward) = &request.forward {
             self.tell(forward, upstream)?;
+        } else if let Some(unasked) = &request.unreserved {
+            upstream.insert_header(SALE, &*unasked.sid)?;
+            upstream.insert_header(USER, header_value(&unasked.uid)?)?;
+            upstream.insert_header(QUANTITY, unasked.qty)?;
+            upstream.insert_header(UNRESERVED, "1")?;
         }
         if must_not_repeat(&session.req_header().method) {
             upstream.insert_header(CONNECTION, "close")?;

@@ -36,7 +36,16 @@ pub(crate) enum Mode {
     /// The proxy answers; the worker writes the order.
     Queue,
     /// It goes on to the shop.
-    Forward(OnSuccess),
+    Forward(OnSuccess, Fail),
+}
+
+/// What is done with a buy while Redis does not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fail {
+    /// The buyer is told to try again.
+    Closed,
+    /// It goes on to the shop without a reservation.
+    Open,
 }
 
 /// What becomes of a reservation when the shop answers 2xx.
@@ -297,10 +306,14 @@ impl fmt::Display for Routes {
             let comma = if at == 0 { "" } else { ", " };
             let mode = match route.mode {
                 Mode::Queue => "queue",
-                Mode::Forward(OnSuccess::Hold) => "forward, hold",
-                Mode::Forward(OnSuccess::Confirm) => "forward, confirm",
+                Mode::Forward(OnSuccess::Hold, _) => "forward, hold",
+                Mode::Forward(OnSuccess::Confirm, _) => "forward, confirm",
             };
-            write!(f, "{comma}{} ({mode})", route.pattern)?;
+            let fail = match route.mode {
+                Mode::Forward(_, Fail::Open) => ", fails open",
+                _ => "",
+            };
+            write!(f, "{comma}{} ({mode}{fail})", route.pattern)?;
         }
         Ok(())
     }
@@ -317,7 +330,10 @@ mod tests {
         };
         Routes::new(vec![
             route("/seckill/{sid}", Mode::Queue),
-            route("/shop/{sid}/buy", Mode::Forward(OnSuccess::Confirm)),
+            route(
+                "/shop/{sid}/buy",
+                Mode::Forward(OnSuccess::Confirm, Fail::Closed),
+            ),
         ])
     }
 
@@ -334,7 +350,7 @@ mod tests {
         assert_eq!(
             routes.place("/shop/a_B-9/buy"),
             Place::Sale {
-                mode: Mode::Forward(OnSuccess::Confirm),
+                mode: Mode::Forward(OnSuccess::Confirm, Fail::Closed),
                 sid: "a_B-9"
             }
         );

@@ -104,18 +104,23 @@ impl Worker {
 pub struct Proxy {
     process: Process,
     port: Port,
+    metrics: Port,
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port, whatever the settings say about `listen`, and waits until it
-    /// listens.
+    /// Starts a proxy on free ports, whatever the settings say about `listen` and `metrics.listen`,
+    /// and waits until it listens.
     ///
     /// # Errors
     /// If it was not built or does not start.
     pub fn start(place: &Place, settings: &Settings) -> Result<Self> {
         let home = place.home("proxy")?;
         let port = home.port("port")?;
-        let settings = settings.clone().with("listen", port.address());
+        let metrics = home.port("metrics-port")?;
+        let settings = settings
+            .clone()
+            .with("listen", port.address())
+            .with("metrics.listen", metrics.address());
         let config = settings.write(&home.folder, "proxy.toml")?;
         let plan = Plan {
             home,
@@ -128,12 +133,18 @@ impl Proxy {
         Ok(Self {
             process: Process::start(place, plan)?,
             port,
+            metrics,
         })
     }
 
     /// Where it listens, `host:port`.
     pub fn address(&self) -> String {
         self.port.address()
+    }
+
+    /// Where its counters can be read, `host:port`.
+    pub fn metrics_address(&self) -> String {
+        self.metrics.address()
     }
 
     /// The address with `http://`, without a slash at the end.

@@ -5,16 +5,20 @@
 //! * `verify`: what the shop can be sure of
 //! * `who`: tokens and signed cookies
 //! * `wire`: what happens to connections
+//! * `convoy`: what happens to many buyers of the same instant
+//! * `sold_out`: what is answered without asking Redis, and for how long
 //! * `redis_away`: what happens when Redis does not answer
 //! * `process`: start, check and end of the program
 //! * `stand`: what they share
 #![cfg(test)]
 
+mod convoy;
 mod forward;
 mod guard;
 mod process;
 mod queue;
 mod redis_away;
+mod sold_out;
 mod stand;
 mod verify;
 mod who;

@@ -1,10 +1,13 @@
 //! Redis dies, stalls, changes its role: nobody waits for it longer than he was promised.
 
-use crate::stand::{Stand, eventually, post};
+use crate::stand::{Stand, eventually, post, request};
 use seckill_testbed::Part;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
+use toml::Table;
 
 /// What the proxy may wait for Redis, and what a loaded machine may add to it.
 const PROMISE: Duration = Duration::from_millis(50 + 250);
@@ -72,7 +75,7 @@ fn a_dead_redis_is_a_quick_no_and_a_living_one_a_yes_again() {
         .unwrap();
     assert!(connections < 20, "{connections}");
     assert_eq!(lines_with(&stand, "Redis is away"), 1);
-    assert!(lines_with(&stand, "Redis answers") >= 1);
+    assert!(lines_with(&stand, "Redis decides again") >= 1);
 }
 
 #[test]
@@ -144,4 +147,136 @@ fn a_key_that_is_no_sale_is_no_sale() {
         stand.buy("1001", "u7").problem(),
         (404, "unknown_sale".to_owned())
     );
+}
+
+/// Refused at once, with the same words for each buyer and one line in the log for all.
+fn assert_refused(stand: &Stand, line: &str) {
+    for buyer in 0..50 {
+        let answer = stand.buy("1001", &format!("refused-{buyer}"));
+        assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
+        assert_eq!(answer.retry_after_s(), Some(1));
+    }
+    assert_eq!(lines_with(stand, line), 1);
+}
+
+#[test]
+fn what_redis_refuses_is_told_by_its_name_once() {
+    let stand = start("refuses");
+    let set = |key: &str, value: &str| stand.redis::<()>(&["CONFIG", "SET", key, value]);
+    // A server that is full refuses tries and nothing else.
+    set("maxmemory", "1");
+    assert_refused(&stand, "(OOM)");
+    set("maxmemory", "0");
+    buys_again(&stand, "room");
+
+    set("min-replicas-to-write", "1");
+    assert_refused(&stand, "(NOREPLICAS)");
+    set("min-replicas-to-write", "0");
+    buys_again(&stand, "enough");
+
+    stand.redis::<()>(&["ACL", "SETUSER", "proxy", "-seckill.mtry"]);
+    assert_refused(&stand, "(NOPERM)");
+    stand.redis::<()>(&["ACL", "SETUSER", "proxy", "+seckill.mtry"]);
+    buys_again(&stand, "allowed");
+
+    stand.redis::<()>(&["REPLICAOF", "127.0.0.1", "1"]);
+    let before = stand.calls("SECKILL.MTRY").1;
+    assert_refused(&stand, "(READONLY)");
+    // Of a replica nobody asks anything any more.
+    let refused = stand.calls("SECKILL.MTRY").1 - before;
+    assert!(refused <= 3, "{refused}");
+    assert_eq!(lines_with(&stand, "Redis is away"), 0);
+}
+
+#[test]
+fn a_slow_redis_is_waited_for() {
+    let stand = Stand::start("slow", "queue");
+    stand.create("1001", &["STOCK", "1000"]);
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            for _ in 0..10 {
+                stand.redis::<()>(&["DEBUG", "SLEEP", "0.2"]);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let mut buyer = 0;
+        while !slow.is_finished() {
+            buyer += 1;
+            assert_eq!(stand.buy("1001", &format!("u{buyer}")).status, 202);
+        }
+    });
+    assert_eq!(lines_with(&stand, "Redis is away"), 0);
+}
+
+#[test]
+fn a_stalled_redis_is_found_again_when_it_goes_on() {
+    let mut stand = start("found");
+    stand.redis.freeze().unwrap();
+    eventually("given up", || lines_with(&stand, "Redis is away") == 1);
+    // Nobody waits for the deadline any more: a hundred would be five seconds.
+    let since = Instant::now();
+    for _ in 0..100 {
+        assert_unavailable_in_time(&stand);
+    }
+    assert!(since.elapsed() < Duration::from_secs(3));
+    stand.redis.thaw().unwrap();
+    let since = Instant::now();
+    buys_again(&stand, "after");
+    assert!(since.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_route_that_fails_open_lets_the_shop_decide_and_says_so() {
+    let shop = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = shop.local_addr().unwrap().to_string();
+    let mut route = Table::new();
+    for (key, value) in [
+        ("path", "/seckill/{sid}"),
+        ("mode", "forward"),
+        ("fail", "open"),
+    ] {
+        route.insert(key.to_owned(), value.into());
+    }
+    let mut stand = Stand::start_with("open", "forward", |settings| {
+        settings
+            .with("redis.deadline_ms", 50)
+            .with("shop.upstream", address.clone())
+            .with("route", vec![route.clone()])
+    });
+    stand.create("1001", &["STOCK", "0"]);
+    assert_eq!(stand.buy("1001", "u7").status, 410);
+    stand.redis.kill().unwrap();
+    let heads = thread::spawn(move || {
+        let mut seen = Vec::new();
+        for stream in shop.incoming().take(5) {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                head.push(byte[0]);
+            }
+            stream
+                .write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+            seen.push(String::from_utf8(head).unwrap().to_lowercase());
+        }
+        seen
+    });
+    for _ in 0..5 {
+        let headers = [("X-User-Id", "u7"), ("Seckill-Reservation", "1-1")];
+        let asked = request("POST", "/seckill/1001", &headers, "");
+        assert_eq!(stand.client().ask(&asked).status, 201);
+    }
+    for head in heads.join().unwrap() {
+        for line in [
+            "seckill-sale: 1001",
+            "seckill-user: u7",
+            "seckill-quantity: 1",
+            "seckill-unreserved: 1",
+        ] {
+            assert!(head.contains(line), "{line}: {head}");
+        }
+        assert!(!head.contains("seckill-reservation"), "{head}");
+    }
+    assert_eq!(stand.counter("seckill_proxy_unreserved_total"), 5);
 }

@@ -17,6 +17,8 @@ pub(crate) struct Stand {
     pub(crate) redis: Redis,
     pub(crate) shop: SampleShop,
     pub(crate) proxy: Proxy,
+    place: Place,
+    settings: Settings,
 }
 
 impl Stand {
@@ -35,7 +37,39 @@ impl Stand {
         let shop = SampleShop::start(&place).unwrap();
         let settings = change(settings(&redis, mode).with("shop.upstream", shop.address()));
         let proxy = Proxy::start(&place, &settings).unwrap();
-        Self { redis, shop, proxy }
+        Self {
+            redis,
+            shop,
+            proxy,
+            place,
+            settings,
+        }
+    }
+
+    /// Another proxy for the same sales.
+    pub(crate) fn second_proxy(&self) -> Proxy {
+        Proxy::start(&self.place, &self.settings).unwrap()
+    }
+
+    /// One of the proxy's counters; 0 if it has not counted that yet.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let page = Client::connect(&self.proxy.metrics_address()).ask(&get("/metrics", ""));
+        let line = page.body.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |value| value.trim().parse().unwrap())
+    }
+
+    /// How often a command was called, and how often it was refused before that.
+    pub(crate) fn calls(&self, command: &str) -> (u64, u64) {
+        let stats: String = self.redis(&["INFO", "commandstats"]);
+        let start = format!("cmdstat_{command}:");
+        let line = stats.lines().find_map(|line| line.strip_prefix(&start));
+        let number = |name: &str| {
+            let mut fields = line?.split(',');
+            let value = fields.find_map(|field| field.strip_prefix(name))?;
+            value.trim().parse().ok()
+        };
+        let [calls, refused] = ["calls=", "rejected_calls="].map(number);
+        (calls.unwrap_or(0), refused.unwrap_or(0))
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -105,6 +139,16 @@ pub(crate) fn field_of(reply: &[redis::Value], name: &str) -> String {
         .chunks(2)
         .find(|pair| redis::from_redis_value::<String>(pair[0].clone()).unwrap() == name);
     redis::from_redis_value(at.unwrap()[1].clone()).unwrap()
+}
+
+/// Buyers who all ask before the first reads his answer, each on a connection of his own.
+pub(crate) fn crowd(address: &str, requests: &[String]) -> Vec<Response> {
+    let connect = |request| (Client::connect(address), request);
+    let mut buyers: Vec<(Client, &String)> = requests.iter().map(connect).collect();
+    for (client, request) in &mut buyers {
+        client.send(request);
+    }
+    buyers.iter_mut().map(|(client, _)| client.read()).collect()
 }
 
 /// Waits until something is so.
