@@ -109,7 +109,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Starts a proxy on free ports, whatever the settings say about `listen` and `metrics.listen`,
-    /// and waits until it listens.
+    /// and waits until it listens on both.
     ///
     /// # Errors
     /// If it was not built or does not start.
@@ -128,7 +128,7 @@ impl Proxy {
             arguments: vec![OsString::from("--config"), config.into()],
             environment: Vec::new(),
             ready_within: START_LIMIT,
-            probe: listens(&port),
+            probe: both(listens(&port), listens(&metrics)),
         };
         Ok(Self {
             process: Process::start(place, plan)?,
@@ -193,4 +193,8 @@ fn listens(port: &Port) -> Probe {
         TcpStream::connect(&address)?;
         Ok(())
     })
+}
+
+fn both(one: Probe, other: Probe) -> Probe {
+    Box::new(move |process| one(process).and_then(|()| other(process)))
 }

@@ -142,26 +142,42 @@ fn a_sale_starts_on_time_and_a_lapsed_hold_is_somebody_elses() {
 
 #[test]
 fn who_has_something_hears_of_it_when_all_is_gone() {
-    let stand = Stand::start("holders", "queue");
-    stand.create("1001", &["STOCK", "2", "LIMIT", "2"]);
-    let keyed = |address: &str, key: &str| {
-        let headers = [("X-User-Id", "keyed"), ("Idempotency-Key", key)];
+    let stand = Stand::start_with("holders", "queue", |settings| {
+        settings.with("redis.remember_ms", 60_000)
+    });
+    stand.create("1001", &["STOCK", "3"]);
+    let keyed = |address: &str, uid: &str, key: &str| {
+        let headers = [("X-User-Id", uid), ("Idempotency-Key", key)];
         let asked = request("POST", "/seckill/1001", &headers, "");
         Client::connect(address).ask(&asked)
     };
     let address = stand.proxy.address();
     let plain = stand.buy("1001", "plain").text("rid");
-    let rid = keyed(&address, "k1").text("rid");
+    let rid = keyed(&address, "keyed", "k1").text("rid");
+    let given_back = keyed(&address, "back", "k2").text("rid");
+    stand.redis::<()>(&["SECKILL.CANCEL", "1001", &given_back]);
+    assert_eq!(keyed(&address, "last", "k3").status, 202);
+    // Until the news of these is old.
+    thread::sleep(Duration::from_millis(300));
     warm(&stand, "1001", "sold_out");
-    let answer = keyed(&address, "k1");
-    assert_eq!((answer.status, answer.text("rid")), (200, rid.clone()));
-    assert_eq!(keyed(&address, "k2").status, 410);
-    // Below his limit he could have one more, and there is none; at it, he has what he has.
-    assert_eq!(stand.buy("1001", "plain").status, 410);
-    stand.redis::<()>(&["SECKILL.ALTER", "1001", "LIMIT", "1"]);
-    warm(&stand, "1001", "sold_out");
-    let answer = stand.buy("1001", "plain");
-    assert_eq!((answer.status, answer.text("rid")), (200, plain));
+
+    let edge = || told_at_the_edge(&stand, "1001", "sold_out");
+    let before = edge();
+    for _ in 0..10 {
+        for (answer, rid) in [
+            (stand.buy("1001", "plain"), &plain),
+            (stand.buy("1001", "keyed"), &rid),
+            (keyed(&address, "keyed", "k1"), &rid),
+            // A key is known whatever became of it.
+            (keyed(&address, "back", "k2"), &given_back),
+        ] {
+            assert_eq!((answer.status, &answer.text("rid")), (200, rid));
+        }
+        assert_eq!(keyed(&address, "nobody", "k4").status, 410);
+    }
+    assert_eq!(edge(), before);
+    assert_eq!(stand.buy("1001", "nobody").status, 410);
+    assert_eq!(edge(), before + 1);
 
     // A key is known to every proxy.
     let second = stand.second_proxy();
@@ -169,7 +185,7 @@ fn who_has_something_hears_of_it_when_all_is_gone() {
     for _ in 0..10 {
         assert_eq!(Client::connect(&second.address()).ask(&asked).status, 410);
     }
-    let answer = keyed(&second.address(), "k1");
+    let answer = keyed(&second.address(), "keyed", "k1");
     assert_eq!((answer.status, answer.text("rid")), (200, rid));
 }
 
