@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module fuzz clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -37,6 +37,8 @@ test: setup kafka ## Everything that has to pass: format, lints, all tests
 	@$(MAKE) --no-print-directory lint build
 	@echo "== tests of the rules, with every check on"
 	@$(cargo) test --quiet $(packages)
+	@echo "== the rules, given bytes that nobody wrote"
+	@scripts/fuzz.sh short
 	@echo "== tests on real servers"
 	@$(real) -- --test-threads=2
 	@for mode in aof replica cluster; do \
@@ -56,6 +58,7 @@ lint: ## Clippy, where a warning is an error
 	@scripts/setup.sh build
 	@echo "== lint"
 	@$(cargo) clippy --quiet --release --workspace --all-targets -- -D warnings
+	@$(cargo) clippy --quiet --release -p seckill-fuzz --features targets --all-targets -- -D warnings
 
 setup: ## Install what building and running need (Debian)
 	@scripts/setup.sh build
@@ -70,6 +73,10 @@ bench-module: ## What a decision costs in Redis: QUICK=1 ONLY=memory,load OUT=fi
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-bench
 	@$(bin)/seckill-bench module $(if $(QUICK),--quick) $(OUT:%=--out "%") $(PROFILE:%=--profile "%") $(ONLY:%=--only "%")
+
+fuzz: ## Look for bytes that break the rules: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events
+	@scripts/setup.sh build
+	@scripts/fuzz.sh long $(or $(SECONDS_EACH),600) $(TARGET)
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet

@@ -45,7 +45,7 @@ build)
         exit 1
     fi
     need gcc "compiles C" type -P cc
-    need g++ "librdkafka builds its C++ side too" type -P c++
+    need g++ "librdkafka and libFuzzer are in C++" type -P c++
     need libc6-dev "headers of the C library" test -e /usr/include/stdlib.h
     need make "builds librdkafka" type -P make
     need cmake "builds zlib for the proxy" type -P cmake
