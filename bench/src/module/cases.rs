@@ -305,7 +305,7 @@ fn reservations(replies: &[Value]) -> Result<Vec<String>> {
         };
         for pair in parts.chunks(2) {
             match pair {
-                [Value::SimpleString(word), Value::BulkString(rid)] if word == "ACCEPTED" => {
+                [Value::BulkString(word), Value::BulkString(rid)] if word == b"ACCEPTED" => {
                     rids.push(String::from_utf8(rid.clone())?);
                 }
                 other => bail!("expected a reservation, got {other:?}"),

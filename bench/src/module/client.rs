@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn verdicts_are_read_with_their_details_left_out() {
-        let verdict = |word: &str| Value::SimpleString(word.to_owned());
+        let verdict = |word: &str| Value::BulkString(word.into());
         let rid = Value::BulkString(b"1763800000000-42".to_vec());
         let many = Value::Array(vec![
             verdict("ACCEPTED"),
