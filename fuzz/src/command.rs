@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Reload,
     /// The replica is made anew, from a snapshot.
     Resync,
-    /// A replica that lacks the last changes goes on in place of the node.
+    /// A replica that lacks the last changes goes on in place of the node, when it is asked next.
     Promote {
         lost: u8,
         fenced: bool,
@@ -126,7 +126,7 @@ const LONG: &str = "long-long-long-long-long-long-long-long-long-long-long-long-
                     -long-long-long-long-long-long-long-long-long-long-long-long-xyz";
 
 pub(crate) const BUYERS: [&str; 8] = ["u0", "u1", "u2", "u3", "Žofie", "~", "u6-0123456789", LONG];
-const TOKENS: [&str; 4] = ["t", "t1", "\u{0}", LONG];
+const TOKENS: [&str; 4] = ["t", "t1", "Käufer 7", LONG];
 const NAMES: [&str; 3] = ["", "Lamp", "Lampička \u{1f4a1}"];
 
 // === impl Command ===

@@ -26,6 +26,8 @@ pub(crate) struct Node {
     /// Follows what is sent.
     replica: Sale,
     latest_epoch: u64,
+    /// It came from another node and is not taken over yet: whether that fences it.
+    inherited: Option<bool>,
     /// What MySQL may know.
     orders: Vec<Order>,
 }
@@ -83,6 +85,7 @@ impl Node {
             sent: Vec::new(),
             replica: reloaded(&sale),
             latest_epoch: sale.head().epoch,
+            inherited: None,
             orders: known(&sale).iter().map(Order::of).collect(),
             sale,
         }
@@ -104,7 +107,8 @@ impl Node {
 
     /// Runs one command; the sale adds up after it.
     pub(crate) fn run(&mut self, command: &Command) {
-        let was_due = self.due();
+        // What is taken over is fenced before anything is released.
+        let was_due = self.due() && self.inherited.is_none();
         match command {
             Command::Clock(clock) => self.turn(*clock),
             Command::Try(question) => self.ask(question),
@@ -174,7 +178,10 @@ impl Node {
         perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let available_before = self.sale.available();
-        let outcome = perform(&mut self.sale, &mut self.soft, &mut self.change);
+        self.change.begin(self.sale.head());
+        let taken_over = self.take_over_if_inherited();
+        let outcome =
+            taken_over.and_then(|()| perform(&mut self.sale, &mut self.soft, &mut self.change));
         for news in self.sale.news(&self.change, available_before) {
             assert!(!news.word().is_empty());
         }
@@ -453,7 +460,6 @@ impl Node {
     }
 
     fn restore(&mut self, facts: &[Fact]) {
-        let stopped = self.sale.is_fenced() || self.sale.phase(0) == Phase::Paused;
         let made: Vec<Order> = facts.iter().filter_map(|fact| self.made(fact)).collect();
         let mut made = made.iter();
         let orders = self.orders.clone();
@@ -489,6 +495,7 @@ impl Node {
                 }
             })
         });
+        let stopped = self.sale.is_fenced() || self.sale.phase(0) == Phase::Paused;
         match done {
             Ok(put) => {
                 for (rid, _) in put.into_iter().flatten() {
@@ -526,18 +533,24 @@ impl Node {
     }
 
     fn take_over(&mut self, fenced: bool) {
-        let now_ms = self.now_ms;
-        let epoch = now_ms
-            .min(EPOCH_MAX)
-            .max(self.latest_epoch.saturating_add(1));
+        self.inherited = Some(fenced);
+        let done = self.carry_out(|_, _, _| Ok(()));
+        assert!(done.is_ok() || self.is_spent(), "{done:?}");
+    }
+
+    fn take_over_if_inherited(&mut self) -> Result<(), Refusal> {
+        let Some(fenced) = self.inherited.take() else {
+            return Ok(());
+        };
         let previous = self.sale.head();
-        let done =
-            self.carry_out(|sale, _, change| sale.perform_take_over(now_ms, change, epoch, fenced));
-        if done.is_ok() {
-            assert!(self.sale.head() > previous && self.sale.head().seq == 1);
-            assert!(self.sale.is_fenced() || !fenced);
-            self.latest_epoch = self.sale.head().epoch;
-        }
+        let epoch = self.latest_epoch.saturating_add(1);
+        let epoch = epoch.max(self.now_ms.min(EPOCH_MAX));
+        let (sale, change) = (&mut self.sale, &mut self.change);
+        sale.perform_take_over(self.now_ms, change, epoch, fenced)?;
+        assert!(sale.head() > previous && sale.head().seq == 1);
+        assert!(sale.is_fenced() || !fenced);
+        self.latest_epoch = sale.head().epoch;
+        Ok(())
     }
 
     fn promote(&mut self, lost: u8, fenced: bool) {
@@ -546,7 +559,7 @@ impl Node {
         self.sale = made(&[&self.base[..], &self.sent].concat());
         self.replica = reloaded(&self.sale);
         self.soft = Soft::new();
-        self.take_over(fenced);
+        self.inherited = Some(fenced);
     }
 }
 
