@@ -5,13 +5,15 @@
 //! forgotten early, which grants those buyers a try or two more than their rate.
 
 use crate::options::Rate;
-use crate::table::Table;
+use crate::table::{SEGMENT_ENTRIES_MAX, Table};
 use seckill_protocol::Verdict;
 
 const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_S: u64 = 1_000_000_000;
 /// Segments of the buyers' table at most: room for about a million.
 const SEGMENTS_MAX: usize = 1280;
+/// Buyers who may stay in a segment where others were forgotten.
+const ROOM_ENOUGH: usize = SEGMENT_ENTRIES_MAX / 4 * 3;
 
 /// How often TRY gave each verdict on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,10 +167,17 @@ impl Soft {
 
     /// Forgets buyers where one more is to be kept: those whose time has passed, who are like buyers
     /// who were never seen, and of a table that may not grow the half whose time passes first.
+    ///
+    /// Room for only a few would have the next buyers look through all of them again.
     fn make_room(&mut self, hash: u64, now_ns: u64) {
         self.buyers
             .retain_neighbours(hash, |buyer| buyer.tat_ns > now_ns);
-        if self.buyers.is_full_at(hash) && self.buyers.segment_count() >= SEGMENTS_MAX {
+        if self.buyers.neighbours(hash).count() <= ROOM_ENOUGH {
+            return;
+        }
+        if self.buyers.segment_count() < SEGMENTS_MAX {
+            self.buyers.split_at(hash, |buyer| buyer.hash);
+        } else {
             let mut tats: Vec<u64> = self.buyers.neighbours(hash).map(|b| b.tat_ns).collect();
             let middle = tats.len() / 2;
             let (_, &mut median_ns, _) = tats.select_nth_unstable(middle);

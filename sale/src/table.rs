@@ -10,7 +10,7 @@
 use hashbrown::HashTable;
 
 /// Entries of a segment at most: seven eighths of 1024 buckets.
-const SEGMENT_ENTRIES_MAX: usize = 896;
+pub(crate) const SEGMENT_ENTRIES_MAX: usize = 896;
 
 /// Bits of a hash that choose a segment at most; beyond it segments grow.
 const DEPTH_MAX: u32 = 24;
@@ -134,6 +134,13 @@ impl<T> Table<T> {
     pub(crate) fn is_full_at(&self, hash: u64) -> bool {
         let segment = self.segment_of(hash).and_then(|at| self.segments.get(at));
         segment.is_some_and(|s| s.entries.len() >= SEGMENT_ENTRIES_MAX)
+    }
+
+    /// Splits a hash's segment before it is full.
+    pub(crate) fn split_at(&mut self, hash: u64, hash_of: impl Fn(&T) -> u64) {
+        if let Some(at) = self.segment_of(hash) {
+            self.split(at, hash, &hash_of);
+        }
     }
 
     /// The entries of a hash's segment.
