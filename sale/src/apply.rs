@@ -337,7 +337,7 @@ impl Sale {
     }
 
     fn set_units(&mut self, total: u64, sold_before: u64) -> Result<(), ApplyError> {
-        let taken = self.held + (self.sold - self.sold_before);
+        let taken = self.taken();
         let available = total
             .checked_sub(sold_before)
             .and_then(|rest| rest.checked_sub(taken))

@@ -5,7 +5,7 @@
 //!
 //! Reading never trusts what it reads: nothing is allocated by a length that is only claimed.
 
-use seckill_protocol::{EventId, ReservationId, UidRef};
+use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef};
 
 /// Why bytes do not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,29 @@ pub(crate) fn put_instant(out: &mut Vec<u8>, instant: u64) {
 pub(crate) fn put_id(out: &mut Vec<u8>, id: EventId) {
     put_instant(out, id.epoch);
     put_number(out, id.seq);
+}
+
+/// The code of a state, of two bits: in memory, in effects and in snapshots.
+pub(crate) const fn state_code(state: ReservationState) -> u8 {
+    match state {
+        ReservationState::Held => 0,
+        ReservationState::Confirmed => 1,
+        ReservationState::Cancelled => 2,
+        ReservationState::Expired => 3,
+    }
+}
+
+/// The bits that a state's code takes.
+pub(crate) const STATE_BITS: u8 = 0b11;
+
+/// The state whose code stands in the two lowest bits.
+pub(crate) const fn state_in(bits: u8) -> ReservationState {
+    match bits & STATE_BITS {
+        0 => ReservationState::Held,
+        1 => ReservationState::Confirmed,
+        2 => ReservationState::Cancelled,
+        _ => ReservationState::Expired,
+    }
 }
 
 /// Of 64 bits, seven a byte.
@@ -166,6 +189,13 @@ impl<'a> Reader<'a> {
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.number()?).map_err(|_| DecodeError::Cut)?;
         self.take(length)
+    }
+
+    pub(crate) fn state(&mut self) -> Result<ReservationState, DecodeError> {
+        match self.byte()? {
+            code @ 0..=STATE_BITS => Ok(state_in(code)),
+            _ => Err(DecodeError::Field("state")),
+        }
     }
 
     pub(crate) fn uid(&mut self) -> Result<UidRef<'a>, DecodeError> {

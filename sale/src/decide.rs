@@ -523,7 +523,7 @@ impl Sale {
     /// [`Refusal::Selling`] or [`Refusal::RestoreTotal`].
     pub fn decide_recount(&self, total: u64, sold_before: u64) -> Decision<'static, ()> {
         self.must_stand()?;
-        let taken = self.total - self.available - self.sold_before;
+        let taken = self.taken();
         if total
             .checked_sub(sold_before)
             .is_none_or(|rest| rest < taken)

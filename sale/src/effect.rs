@@ -5,11 +5,13 @@
 //! that names it and its fields; see `codec` for numbers and bytes. What version 1 can say may grow,
 //! what it says may not change: a file that was written once is read for ever.
 
-use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_instant, put_number, put_signed};
+use crate::codec::{
+    DecodeError, Reader, put_bytes, put_id, put_instant, put_number, put_signed, state_code,
+};
 use crate::news::{News, NewsSet};
 use crate::options::Options;
-use crate::reservations::{Reservation, code_of_state};
-use seckill_protocol::{EventId, ReservationId, ReservationState, Token, UidRef};
+use crate::reservations::Reservation;
+use seckill_protocol::{EventId, ReservationId, Token, UidRef};
 
 /// Version of a payload: its first byte.
 pub const PAYLOAD_VERSION: u8 = 1;
@@ -446,21 +448,11 @@ pub(crate) fn take_token<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>
     }
 }
 
-pub(crate) const fn state_of_code(code: u8) -> Option<ReservationState> {
-    match code {
-        0 => Some(ReservationState::Held),
-        1 => Some(ReservationState::Confirmed),
-        2 => Some(ReservationState::Cancelled),
-        3 => Some(ReservationState::Expired),
-        _ => None,
-    }
-}
-
 fn put_restored(out: &mut Vec<u8>, reservation: &Reservation<'_>) {
     put_id(out, reservation.rid.0);
     put_bytes(out, reservation.uid.as_bytes());
     put_number(out, reservation.qty.into());
-    out.push(code_of_state(reservation.state));
+    out.push(state_code(reservation.state));
     put_instant(out, reservation.at_ms);
     put_number(out, reservation.hold_ms);
     put_token(out, reservation.token);
@@ -471,7 +463,7 @@ fn take_restored<'a>(reader: &mut Reader<'a>) -> Result<Reservation<'a>, DecodeE
         rid: reader.rid()?,
         uid: reader.uid()?,
         qty: reader.number_u32("qty")?,
-        state: state_of_code(reader.byte()?).ok_or(DecodeError::Field("state"))?,
+        state: reader.state()?,
         at_ms: reader.instant()?,
         hold_ms: reader.number()?,
         token: take_token(reader)?,

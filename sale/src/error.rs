@@ -43,7 +43,7 @@ pub enum ApplyError {
     Decode(#[from] DecodeError),
     /// It is a block of a snapshot that does not fit.
     #[error("{0}")]
-    Restore(RestoreError),
+    Restore(#[from] RestoreError),
     /// A field holds what no decision makes.
     #[error("{0} is out of range")]
     BadEffect(&'static str),

@@ -263,6 +263,11 @@ impl Sale {
         2 + self.reservations.allocation_count() + self.log.allocation_count()
     }
 
+    /// Units of live reservations.
+    pub(crate) const fn taken(&self) -> u64 {
+        self.held + (self.sold - self.sold_before)
+    }
+
     pub(crate) const fn has_ended(&self, now_ms: u64) -> bool {
         self.options.end_ms != 0 && now_ms >= self.options.end_ms
     }

@@ -8,12 +8,14 @@
 //! usual reservation takes its buyer's id and four bytes.
 
 use crate::audit::AuditError;
-use crate::codec::{DecodeError, Reader, put_bytes, put_id, put_instant, put_number, put_signed};
-use crate::effect::{Block, begin_block, put_token, state_of_code, take_token};
-use crate::error::ApplyError;
+use crate::codec::{
+    DecodeError, Reader, STATE_BITS, put_bytes, put_id, put_instant, put_number, put_signed,
+    state_code, state_in,
+};
+use crate::effect::{Block, begin_block, put_token, take_token};
 use crate::log::{Entry, EntryFact, Log, Opened};
 use crate::options::{Options, put_name, take_name};
-use crate::reservations::{Position, RESERVATIONS_MAX, Reservation, Reservations, code_of_state};
+use crate::reservations::{Position, RESERVATIONS_MAX, Reservation, Reservations};
 use crate::sale::{EPOCH_MAX, Missing, Sale};
 use seckill_protocol::{EventId, ReservationId};
 
@@ -24,11 +26,10 @@ const HEADER: u8 = 1;
 const RESERVATIONS: u8 = 2;
 const ENTRIES: u8 = 3;
 
-const STATE: u8 = 0b11;
 const HAS_OLDER: u8 = 0b100;
 const HAS_TOKEN: u8 = 0b1000;
 const IS_SINGLE: u8 = 0b1_0000;
-const ITEM_BITS: u8 = STATE | HAS_OLDER | HAS_TOKEN | IS_SINGLE;
+const ITEM_BITS: u8 = STATE_BITS | HAS_OLDER | HAS_TOKEN | IS_SINGLE;
 
 /// Why blocks do not make a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,12 +49,6 @@ pub enum RestoreError {
     /// The sale does not add up.
     #[error("the snapshot does not add up: {0}")]
     Audit(#[from] AuditError),
-}
-
-impl From<RestoreError> for ApplyError {
-    fn from(error: RestoreError) -> Self {
-        Self::Restore(error)
-    }
 }
 
 // === Writing ===
@@ -133,7 +128,7 @@ impl Sale {
 }
 
 fn put_item(out: &mut Vec<u8>, reservation: &Reservation<'_>, has_older: bool) {
-    let mut bits = code_of_state(reservation.state);
+    let mut bits = state_code(reservation.state);
     for (bit, is_set) in [
         (HAS_OLDER, has_older),
         (HAS_TOKEN, reservation.token.is_some()),
@@ -280,7 +275,9 @@ impl Sale {
             seq = seq.checked_add(reader.number()?).ok_or(out_of_range)?;
             at_ms = at_ms.checked_add(reader.number()?).ok_or(out_of_range)?;
             let bits = reader.byte()?;
-            let state = state_of_code(bits & STATE).filter(|_| bits & !ITEM_BITS == 0);
+            if bits & !ITEM_BITS != 0 {
+                return Err(out_of_range.into());
+            }
             let uid = reader.uid()?;
             let qty = if bits & IS_SINGLE == 0 {
                 reader.number_u32("qty")?
@@ -296,7 +293,7 @@ impl Sale {
                 rid: ReservationId::new(epoch, seq),
                 uid,
                 qty,
-                state: state.ok_or(out_of_range)?,
+                state: state_in(bits),
                 at_ms,
                 hold_ms,
                 token,

@@ -30,7 +30,7 @@ mod runs;
 use crate::table::Table;
 use due::{Due, Turn};
 use foldhash::quality::FixedState;
-use records::{Links, NewRecord, Records, state_code};
+use records::{Links, NewRecord, Records};
 use runs::{Joining, Runs};
 use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef};
 use std::hash::BuildHasher;
@@ -614,9 +614,4 @@ pub(crate) const fn may_become(before: ReservationState, after: ReservationState
         ReservationState::Expired => matches!(after, ReservationState::Confirmed),
         ReservationState::Confirmed | ReservationState::Cancelled => false,
     }
-}
-
-/// The code of a state in snapshots.
-pub(crate) const fn code_of_state(state: ReservationState) -> u8 {
-    state_code(state)
 }

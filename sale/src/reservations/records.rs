@@ -9,6 +9,7 @@
 //! ```
 
 use super::Position;
+use crate::codec::{STATE_BITS, state_code, state_in};
 use seckill_protocol::ReservationState;
 
 /// Reservations in a chunk.
@@ -17,7 +18,6 @@ const CHUNK: usize = 1024;
 /// Room that a finished chunk's text may keep, as a part of its length.
 const SLACK_PART: usize = 8;
 
-const STATE: u8 = 0b11;
 const HAS_LINKS: u8 = 0b100;
 const HAS_WIDE_QTY: u8 = 0b1000;
 const HAS_TOKEN: u8 = 0b1_0000;
@@ -77,12 +77,7 @@ pub(super) struct Links {
 
 impl Slot {
     pub(super) const fn state(self) -> ReservationState {
-        match self.bits & STATE {
-            0 => ReservationState::Held,
-            1 => ReservationState::Confirmed,
-            2 => ReservationState::Cancelled,
-            _ => ReservationState::Expired,
-        }
+        state_in(self.bits)
     }
 
     pub(super) const fn has_links(self) -> bool {
@@ -104,16 +99,6 @@ impl Slot {
     const fn token_place(self) -> usize {
         let wide = self.bits & HAS_WIDE_QTY != 0;
         self.wide_qty_place() + if wide { size_of::<u32>() } else { 0 }
-    }
-}
-
-/// The code of a state, in slots and in snapshots.
-pub(super) const fn state_code(state: ReservationState) -> u8 {
-    match state {
-        ReservationState::Held => 0,
-        ReservationState::Confirmed => 1,
-        ReservationState::Cancelled => 2,
-        ReservationState::Expired => 3,
     }
 }
 
@@ -242,7 +227,7 @@ impl Records {
         let at = position as usize;
         let chunk = self.chunks.get_mut(at / CHUNK);
         if let Some(slot) = chunk.and_then(|chunk| chunk.slots.get_mut(at % CHUNK)) {
-            slot.bits = slot.bits & !STATE | state_code(state);
+            slot.bits = slot.bits & !STATE_BITS | state_code(state);
         }
     }
 
