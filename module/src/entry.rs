@@ -3,7 +3,7 @@
 use crate::fence::{self, Fence};
 use crate::totals::Share;
 use seckill_protocol::EventId;
-use seckill_sale::{ApplyError, Block, Change, Effects, Sale, Soft};
+use seckill_sale::{ApplyError, Block, Change, Effect, Effects, Sale, Soft};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Entry {
@@ -54,6 +54,11 @@ const CHANGE_ROOM_BYTES: usize = 4096;
 // === impl Entry ===
 
 impl Entry {
+    /// The sale that an `Opened` effect creates.
+    pub(crate) fn open(opened: &Effect<'_>, seed: u64) -> Result<Self, ApplyError> {
+        Sale::open(opened, seed).map(Self::new)
+    }
+
     /// The sale that a change creates.
     pub(crate) fn from_effects(effects: Effects<'_>, seed: u64) -> Result<Self, ApplyError> {
         Sale::from_effects(effects, seed).map(Self::new)

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, bad, c_text, no_sale, wrong_type};
 use crate::fence::{self, Fence};
 use seckill_protocol::ReservationId;
 use seckill_sale::decide::Decision;
-use seckill_sale::{Change, Effect, News, Payload, Refusal, Sale, Soft};
+use seckill_sale::{Effect, News, Payload, Refusal, Sale};
 use std::ffi::{CStr, c_int};
 
 /// One call. Its first argument is the key.
@@ -86,15 +86,16 @@ impl<'a> Request<'a> {
     }
 
     /// Runs a writing command on the sale: releases what is overdue, decides, applies, replicates.
-    /// `reply` is called last, with the sale as it is then.
+    /// `reply` is called last.
     pub(crate) fn write<'e, T>(
         &self,
-        decide: impl FnOnce(&Sale, &mut Soft, u64) -> Decision<'e, T>,
-        reply: impl FnOnce(&Sale, T),
+        decide: impl FnOnce(&Sale, u64) -> Decision<'e, T>,
+        reply: impl FnOnce(T),
     ) -> Result<()> {
-        self.carry_out(
-            |sale, soft, change, now_ms| {
-                sale.perform(now_ms, change, |sale| decide(sale, soft, now_ms))
+        self.write_with(
+            |entry, now_ms| {
+                let Entry { sale, change, .. } = entry;
+                sale.perform(now_ms, change, |sale| decide(sale, now_ms))
             },
             reply,
         )
@@ -103,70 +104,42 @@ impl<'a> Request<'a> {
     /// As [`write`](Self::write), for a command that performs in a way of its own.
     pub(crate) fn write_with<T>(
         &self,
-        perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change, u64) -> std::result::Result<T, Refusal>,
+        perform: impl FnOnce(&mut Entry, u64) -> std::result::Result<T, Refusal>,
         reply: impl FnOnce(T),
-    ) -> Result<()> {
-        self.carry_out(perform, |_, answer| reply(answer))
-    }
-
-    /// As [`write`](Self::write), for many decisions, whose effects travel as one.
-    pub(crate) fn write_each<'e, I, T>(
-        &self,
-        items: impl IntoIterator<Item = I>,
-        mut decide: impl FnMut(&Sale, &mut Soft, u64, I) -> Decision<'e, T>,
-        reply: impl FnOnce(&Sale, Vec<T>),
-    ) -> Result<()> {
-        self.carry_out(
-            |sale, soft, change, now_ms| {
-                sale.perform_each(now_ms, change, items, |sale, item| {
-                    decide(sale, soft, now_ms, item)
-                })
-            },
-            reply,
-        )
-    }
-
-    fn carry_out<T>(
-        &self,
-        perform: impl FnOnce(&mut Sale, &mut Soft, &mut Change, u64) -> std::result::Result<T, Refusal>,
-        reply: impl FnOnce(&Sale, T),
     ) -> Result<()> {
         let mut key = Key::open_to_write(self.context, self.key);
         let now_ms = api::now_ms();
-        let entry = sale_of(&mut key)?;
-        let available_before = entry.sale.available();
-        entry.change.begin(entry.sale.head());
-        let taken_over = take_over_if_inherited(entry, now_ms);
-        let outcome = taken_over
-            .and_then(|()| perform(&mut entry.sale, &mut entry.soft, &mut entry.change, now_ms));
-        // Also where the command is refused: what changed before it was has changed all the same.
-        self.propagate(entry, available_before);
-        reply(&entry.sale, outcome?);
+        let answer = self.perform(sale_of(&mut key)?, now_ms, perform)?;
+        reply(answer);
         Ok(())
     }
 
     /// Takes a sale over, if it was inherited and nobody has asked for it yet.
     pub(crate) fn inherit(&self) {
         let mut key = Key::open_to_write(self.context, self.key);
-        let Ok(entry) = sale_of(&mut key) else {
-            return;
-        };
-        let available_before = entry.sale.available();
-        entry.change.begin(entry.sale.head());
-        if let Err(refusal) = take_over_if_inherited(entry, api::now_ms()) {
+        if let Ok(entry) = sale_of(&mut key)
+            && let Err(refusal) = self.perform(entry, api::now_ms(), |_, _| Ok(()))
+        {
             self.warn(&format!(
                 "seckill: a sale could not be taken over: {refusal}"
             ));
         }
-        self.propagate(entry, available_before);
     }
 
-    /// Gives back what the sale keeps and no longer needs.
-    pub(crate) fn tidy(&self) {
-        let mut key = Key::open_to_write(self.context, self.key);
-        if let Ok(entry) = sale_of(&mut key) {
-            entry.tidy(api::now_ms());
-        }
+    /// Changes a sale, after it was taken over where it was inherited, and propagates what changed
+    /// also where `perform` refuses: what changed before it did has changed all the same.
+    fn perform<T>(
+        &self,
+        entry: &mut Entry,
+        now_ms: u64,
+        perform: impl FnOnce(&mut Entry, u64) -> std::result::Result<T, Refusal>,
+    ) -> std::result::Result<T, Refusal> {
+        let available_before = entry.sale.available();
+        entry.change.begin(entry.sale.head());
+        let taken_over = take_over_if_inherited(entry, now_ms);
+        let outcome = taken_over.and_then(|()| perform(entry, now_ms));
+        self.propagate(entry, available_before);
+        outcome
     }
 
     /// Puts a new sale under the key.
@@ -177,14 +150,9 @@ impl<'a> Request<'a> {
             Held::Sale(_) => return Err(bad("sale already exists")),
             Held::SomethingElse => return Err(wrong_type()),
         }
-        let mut change = Change::default();
-        change.record(opened);
-        let Payload::Change(effects) = Payload::decode(change.payload())? else {
-            return Err(bad("internal: a change is no change"));
-        };
-        key.set(Entry::from_effects(effects, api::seed())?);
+        key.set(Entry::open(opened, api::seed())?);
         let entry = sale_of(&mut key)?;
-        entry.change = change;
+        entry.change.record(opened);
         let available = entry.sale.available();
         self.propagate(entry, available);
         Ok(())

@@ -12,10 +12,7 @@ use std::ptr;
 
 /// Has `promoted` called whenever this node becomes primary in place of another.
 pub(crate) fn on_promotion(context: RawContext) -> Result<(), &'static str> {
-    let event = raw::RedisModuleEvent {
-        id: raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
-        dataver: 1,
-    };
+    let event = raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED;
     subscribe(context, event, role_changed)
 }
 
@@ -33,11 +30,7 @@ unsafe extern "C" fn role_changed(
 
 /// Has `loaded` called whenever this node has loaded its data.
 pub(crate) fn on_load_end(context: RawContext) -> Result<(), &'static str> {
-    let event = raw::RedisModuleEvent {
-        id: raw::REDISMODULE_EVENT_LOADING,
-        dataver: 1,
-    };
-    subscribe(context, event, loading)
+    subscribe(context, raw::REDISMODULE_EVENT_LOADING, loading)
 }
 
 unsafe extern "C" fn loading(
@@ -79,11 +72,8 @@ fn default_may_apply(context: RawContext) -> bool {
 /// A callback of a server event.
 type EventCallback = unsafe extern "C" fn(RawContext, raw::RedisModuleEvent, u64, *mut c_void);
 
-fn subscribe(
-    context: RawContext,
-    event: raw::RedisModuleEvent,
-    callback: EventCallback,
-) -> Result<(), &'static str> {
+fn subscribe(context: RawContext, id: u64, callback: EventCallback) -> Result<(), &'static str> {
+    let event = raw::RedisModuleEvent { id, dataver: 1 };
     // SAFETY: invariant 1; the callback is a function of this module, which is never unloaded.
     let status = unsafe { (functions().subscribe)(context, event, Some(callback)) };
     if is_ok(status) {

@@ -20,7 +20,7 @@ pub(crate) fn ack(request: &Request<'_>) -> Result<()> {
     let seq = args::number("seq", args.next()?, 0..=u64::MAX)?;
     args.end()?;
     request.write(
-        |sale, _, _| sale.decide_ack(cursor, EventId::new(epoch, seq)),
-        |_, ()| request.reply_ok(),
+        |sale, _| sale.decide_ack(cursor, EventId::new(epoch, seq)),
+        |()| request.reply_ok(),
     )
 }

@@ -18,7 +18,7 @@ pub(crate) fn alter(request: &Request<'_>) -> Result<()> {
         }
     }
     request.write(
-        |sale, _, _| sale.decide_alter(|options| given.put_into(options)),
-        |_, ()| request.reply_ok(),
+        |sale, _| sale.decide_alter(|options| given.put_into(options)),
+        |()| request.reply_ok(),
     )
 }

@@ -4,26 +4,21 @@
 use crate::args;
 use crate::error::Result;
 use crate::request::Request;
+use seckill_sale::Sale;
 
 pub(crate) fn pause(request: &Request<'_>) -> Result<()> {
     request.args().end()?;
-    request.write(|sale, _, _| sale.decide_pause(), |_, ()| request.reply_ok())
+    request.write(|sale, _| sale.decide_pause(), |()| request.reply_ok())
 }
 
 pub(crate) fn resume(request: &Request<'_>) -> Result<()> {
     request.args().end()?;
-    request.write(
-        |sale, _, _| sale.decide_resume(),
-        |_, ()| request.reply_ok(),
-    )
+    request.write(|sale, _| sale.decide_resume(), |()| request.reply_ok())
 }
 
 pub(crate) fn close(request: &Request<'_>) -> Result<()> {
     request.args().end()?;
-    request.write(
-        |sale, _, now_ms| sale.decide_close(now_ms),
-        |_, ()| request.reply_ok(),
-    )
+    request.write(Sale::decide_close, |()| request.reply_ok())
 }
 
 pub(crate) fn restock(request: &Request<'_>) -> Result<()> {
@@ -31,7 +26,7 @@ pub(crate) fn restock(request: &Request<'_>) -> Result<()> {
     let delta = args::number("delta", args.next()?, i64::MIN..=i64::MAX)?;
     args.end()?;
     request.write(
-        |sale, _, now_ms| sale.decide_restock(now_ms, delta),
-        |_, ()| request.reply_ok(),
+        |sale, now_ms| sale.decide_restock(now_ms, delta),
+        |()| request.reply_ok(),
     )
 }

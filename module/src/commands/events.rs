@@ -1,8 +1,9 @@
 //! `SECKILL.EVENTS`: the log, now or as soon as there is something in it.
 
 use super::given::once;
-use crate::api::{self, RawCommand, RawContext, RawString};
+use crate::api::{self, RawContext, RawString};
 use crate::args::{Args, MS_MAX};
+use crate::entry::Entry;
 use crate::error::{Result, bad, quote};
 use crate::request::{Request, run};
 use seckill_protocol::{Event, EventBatch, EventId, Fact, Token};
@@ -31,16 +32,19 @@ pub(crate) fn events(request: &Request<'_>) -> Result<()> {
     // Reading the log is a writing command: it releases what is overdue first, so that a sale that
     // nobody asks for still gives its units back in time.
     let (mut batch, mut due_in_ms) = (None, None);
-    request.write(
-        |_, _, now_ms| Ok((now_ms, None)),
-        |sale, now_ms| {
+    request.write_with(
+        |entry, now_ms| {
+            let Entry { sale, change, .. } = entry;
+            sale.perform(now_ms, change, |_| Ok(((), None)))?;
             batch = sale.events_after(asked.after, asked.count);
             let release_ms = sale.next_release_ms();
             due_in_ms = release_ms.map(|ms| ms.saturating_sub(now_ms).max(1));
+            // The worker asks each sale now and then: a good time to clear away.
+            entry.tidy(now_ms);
+            Ok(())
         },
+        |()| {},
     )?;
-    // The worker asks each sale now and then: a good time to clear away.
-    request.tidy();
     match asked.block_ms {
         Some(block_ms) if batch.is_none() && !request.is_blocking_denied() => {
             // No longer than until a hold lapses: whoever asks again then releases it.
@@ -48,15 +52,12 @@ pub(crate) fn events(request: &Request<'_>) -> Result<()> {
                 (0, due_in_ms) => due_in_ms.unwrap_or(0),
                 (block_ms, due_in_ms) => due_in_ms.map_or(block_ms, |ms| ms.min(block_ms)),
             };
-            request.wait(timeout_ms, READY, TIMEOUT);
+            request.wait(timeout_ms, ready, timeout);
             Ok(())
         }
         _ => reply(request, &asked, batch),
     }
 }
-
-const READY: RawCommand = ready;
-const TIMEOUT: RawCommand = timeout;
 
 /// Something happened to a sale that the client waits for.
 extern "C" fn ready(context: RawContext, argv: *mut RawString, argc: c_int) -> c_int {

@@ -1,6 +1,7 @@
 //! `SECKILL.RESTORE`: puts back facts that MySQL has and this node does not.
 
 use crate::args::{self, Args, MS_MAX};
+use crate::entry::Entry;
 use crate::error::{Error, Result, bad, quote};
 use crate::request::{Field, Request};
 use seckill_protocol::{EventId, ReservationState};
@@ -19,10 +20,12 @@ enum Step<'a> {
 
 pub(crate) fn restore(request: &Request<'_>) -> Result<()> {
     let steps = read(request.args())?;
-    request.write_each(
-        steps,
-        |sale, _, _, step| decide(sale, step),
-        |_, put| {
+    request.write_with(
+        |entry, now_ms| {
+            let Entry { sale, change, .. } = entry;
+            sale.perform_each(now_ms, change, steps, decide)
+        },
+        |put| {
             let count = |what| put.iter().filter(|&&put| put == Some(what)).count() as u64;
             request.reply_map(&[
                 ("added", Field::Number(count(Put::Added))),

@@ -13,8 +13,8 @@ pub(crate) fn confirm(request: &Request<'_>) -> Result<()> {
     }
     args.end()?;
     request.write(
-        |sale, _, now_ms| sale.decide_confirm(now_ms, rid, late),
-        |_, ()| request.reply_ok(),
+        |sale, now_ms| sale.decide_confirm(now_ms, rid, late),
+        |()| request.reply_ok(),
     )
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn cancel(request: &Request<'_>) -> Result<()> {
     let rid = args::rid(args.next()?)?;
     args.end()?;
     request.write(
-        |sale, _, now_ms| sale.decide_cancel(now_ms, rid),
-        |_, ()| request.reply_ok(),
+        |sale, now_ms| sale.decide_cancel(now_ms, rid),
+        |()| request.reply_ok(),
     )
 }

@@ -2,6 +2,7 @@
 
 use super::given::once;
 use crate::args::{self, Args};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::totals;
@@ -11,7 +12,12 @@ use seckill_sale::Try;
 pub(crate) fn try_(request: &Request<'_>) -> Result<()> {
     let asked = read(request.args())?;
     request.write_with(
-        |sale, soft, change, now_ms| sale.perform_try(now_ms, change, soft, &asked),
+        |entry, now_ms| {
+            let Entry {
+                sale, soft, change, ..
+            } = entry;
+            sale.perform_try(now_ms, change, soft, &asked)
+        },
         |verdict| {
             request.reply_array(2);
             reply(request, &verdict);
@@ -34,7 +40,12 @@ pub(crate) fn mtry(request: &Request<'_>) -> Result<()> {
         });
     }
     request.write_with(
-        |sale, soft, change, now_ms| sale.perform_tries(now_ms, change, soft, tries.into_iter()),
+        |entry, now_ms| {
+            let Entry {
+                sale, soft, change, ..
+            } = entry;
+            sale.perform_tries(now_ms, change, soft, tries.into_iter())
+        },
         |verdicts| {
             request.reply_array(verdicts.len().saturating_mul(2));
             for verdict in &verdicts {
