@@ -6,6 +6,7 @@ use crate::cookie::{CookieTable, SignedCookie};
 use crate::live::Look;
 use crate::origin::Origins;
 use crate::problem::Problem;
+use crate::spelling;
 use crate::token::{TokenTable, Tokens};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -175,7 +176,7 @@ impl Buyers {
     fn said<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Said<'h>>, Problem> {
         let mut all = headers
             .iter()
-            .filter(|(name, _)| is_same(name, &self.header));
+            .filter(|(name, _)| spelling::is_same(name, &self.header));
         match (all.next(), all.next()) {
             (said, None) => Ok(said.filter(|(_, value)| !value.is_empty())),
             _ => Err(Problem::BadBuyer),
@@ -195,19 +196,6 @@ fn is_in(networks: &[IpNet], peer: IpAddr) -> bool {
     // A socket that serves both families names an IPv4 peer ::ffff:a.b.c.d.
     let peer = peer.to_canonical();
     networks.iter().any(|network| network.contains(&peer))
-}
-
-/// Whether gateways to CGI and its heirs take one header for the other.
-fn is_same(name: &HeaderName, other: &HeaderName) -> bool {
-    let fold = |byte: u8| {
-        if byte.is_ascii_alphanumeric() {
-            byte
-        } else {
-            b'-'
-        }
-    };
-    let (name, other) = (name.as_str().as_bytes(), other.as_str().as_bytes());
-    name.len() == other.len() && name.iter().zip(other).all(|(&a, &b)| fold(a) == fold(b))
 }
 
 fn header(name: &str) -> Result<HeaderName, String> {

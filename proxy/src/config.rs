@@ -5,6 +5,7 @@
 use crate::buyer::{BuyerTable, Buyers};
 use crate::route::{Fail, Mode, OnSuccess, Pattern, Route, Routes};
 use crate::sign::{Signing, SigningTable};
+use redis::io::tcp::TcpSettings;
 use serde::Deserialize;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -217,6 +218,7 @@ fn redis_url_of(url: Option<String>) -> Result<redis::ConnectionInfo, String> {
     })?;
     // The text of the url stays out of the message: it may hold a password.
     redis::IntoConnectionInfo::into_connection_info(url.as_str())
+        .map(|info| info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
         .map_err(|error| format!("redis.url: expected redis://user:password@host:port/ ({error})"))
 }
 

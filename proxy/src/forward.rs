@@ -6,6 +6,7 @@
 //! must answer a reservation that it has seen as it did the first time.
 
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
+use crate::pauses::Pauses;
 use crate::problem::Problem;
 use crate::route::OnSuccess;
 use http::StatusCode;
@@ -18,8 +19,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 /// Between two attempts to settle: first, and at most.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(15);
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(100), Duration::from_secs(15));
 
 /// How long a confirmation is tried: as long as a hold lives by default, since somebody has paid.
 const CONFIRM_FOR: Duration = Duration::from_secs(900);
@@ -185,7 +185,7 @@ async fn settle(forward: Forward, outcome: Outcome, gate: Arc<Gate>, tried: ones
     let patience = if sold { CONFIRM_FOR } else { CANCEL_FOR };
     let since = Instant::now();
     let mut tried = Some(tried);
-    let mut pause = PAUSE_MIN;
+    let mut pauses = PAUSES;
     loop {
         match gate.settle(forward.sid(), forward.rid(), outcome).await {
             Ok(()) => return,
@@ -214,8 +214,7 @@ async fn settle(forward: Forward, outcome: Outcome, gate: Arc<Gate>, tried: ones
             }
         }
         drop(tried.take());
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(PAUSE_MAX);
+        tokio::time::sleep(pauses.take()).await;
     }
 }
 

@@ -6,10 +6,10 @@
 //! task knocks. What it knocks with is a question that a sound primary decides, and nobody else: a
 //! replica answers a PING, and so does a server that loads its data.
 
+use crate::pauses::{Pauses, jittered};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, RedisError, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,10 +27,8 @@ const WRITE_BATCH_BYTES: usize = 64 * 1024;
 /// For the connection itself: TCP and the greeting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Between two knocks: first, and at most, each give or take a half, so that many proxies do not
-/// knock in step.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// Between two knocks: first, and at most.
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(100), Duration::from_millis(500));
 
 /// So many questions in a row without an answer, and the connection is given up: the machine
 /// behind it may be gone without a word.
@@ -107,7 +105,6 @@ impl Link {
         deadline: Duration,
         key_prefix: &str,
     ) -> Result<Self, RedisError> {
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(None)
@@ -252,14 +249,13 @@ impl Link {
 
     /// Knocks until Redis decides something.
     async fn connect(self: Arc<Self>) {
-        let mut pause = PAUSE_MIN;
+        let mut pauses = PAUSES;
         loop {
             match self.knock().await {
                 Ok(connection) => return self.up(connection),
                 Err(trouble) => self.still_away(&trouble),
             }
-            sleep(jittered(pause)).await;
-            pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            sleep(jittered(pauses.take())).await;
         }
     }
 
@@ -332,9 +328,4 @@ impl Link {
             first
         });
     }
-}
-
-/// A pause, give or take a half.
-pub(crate) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64())
 }

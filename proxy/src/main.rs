@@ -18,7 +18,8 @@
 //! `proxy` calls them. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
 //! keys by their names, and `live` reads them again when they change; `clock` says when they count.
 //! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `metrics` shows
-//! what was counted, and `throttle` keeps the log readable.
+//! what was counted, `throttle` keeps the log readable, `pauses` says when to try again, and
+//! `spelling` which headers a shop could take for each other.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -38,6 +39,7 @@ mod live;
 mod metrics;
 mod news;
 mod origin;
+mod pauses;
 mod problem;
 mod proxy;
 mod refusal;
@@ -48,6 +50,7 @@ mod secret;
 mod shut;
 mod sign;
 mod signals;
+mod spelling;
 mod standing;
 mod throttle;
 mod token;

@@ -4,11 +4,10 @@
 //! subscription has a number, its *life*, and what was learned in one life is not believed in
 //! another, or when there is none.
 
-use crate::link::jittered;
+use crate::pauses::{Pauses, jittered};
 use crate::sales::Sales;
 use crate::throttle::Throttle;
 use futures_util::StreamExt;
-use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionInfo, Msg, RedisError, Value};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,9 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two signs of life.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
-/// Between two attempts: first, and at most, give or take a half.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// Between two attempts: first, and at most.
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_millis(500));
 
 /// The subscription.
 pub(crate) struct News {
@@ -61,7 +59,6 @@ impl News {
     /// # Errors
     /// The address is of a kind that this program cannot connect to.
     pub(crate) fn new(info: ConnectionInfo) -> Result<Self, RedisError> {
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         Ok(Self {
             client: Client::open(info)?,
             life: AtomicU64::new(0),
@@ -78,12 +75,12 @@ impl News {
     /// Listens as long as the program lives.
     pub(crate) async fn follow(self: Arc<Self>, sales: Arc<Sales>) {
         let mut lives: u64 = 0;
-        let mut pause = PAUSE_MIN;
+        let mut pauses = PAUSES;
         loop {
             lives = lives.saturating_add(1);
             let Err(lost) = self.listen(lives, &sales).await;
             if self.life.swap(0, Ordering::AcqRel) != 0 {
-                pause = PAUSE_MIN;
+                pauses = PAUSES;
             }
             if let Some(skipped) = self.lost.pass() {
                 warn!(
@@ -91,8 +88,7 @@ impl News {
                     "no news of sales ({lost}); Redis is asked for every buyer meanwhile"
                 );
             }
-            sleep(jittered(pause)).await;
-            pause = pause.saturating_mul(2).min(PAUSE_MAX);
+            sleep(jittered(pauses.take())).await;
         }
     }
 

@@ -10,6 +10,7 @@ use crate::metrics::Unreserved;
 use crate::problem::Problem;
 use crate::route::{Fail, Mode, Place, Routes};
 use crate::sign::{Signing, Told};
+use crate::spelling;
 use crate::throttle::Throttle;
 use async_trait::async_trait;
 use http::header::CONNECTION;
@@ -253,19 +254,9 @@ fn must_not_repeat(method: &Method) -> bool {
     !method.is_idempotent()
 }
 
-/// Whether some server could take a header for one of ours. Gateways to CGI and its heirs read
-/// whatever is not a letter or a digit as the same sign.
+/// Whether some server could take a header for one of ours.
 fn could_be_ours(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    name.len() >= OURS.len()
-        && name.iter().zip(OURS.bytes()).all(|(&byte, ours)| {
-            let byte = if byte.is_ascii_alphanumeric() {
-                byte
-            } else {
-                b'-'
-            };
-            byte == ours
-        })
+    spelling::has_prefix(name, OURS)
 }
 
 #[async_trait]
