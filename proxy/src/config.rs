@@ -2,27 +2,25 @@
 //!
 //! A mistake is reported by the key it is in, and all mistakes are reported at once.
 
+mod redis;
+mod route;
+
+pub(crate) use crate::config::redis::RedisSettings;
+
 use crate::buyer::{BuyerTable, Buyers};
-use crate::route::{Fail, Mode, OnSuccess, Pattern, Route, Routes};
-use crate::sign::{Signing, SigningTable};
-use redis::io::tcp::TcpSettings;
+use crate::config::redis::RedisTable;
+use crate::config::route::RouteTable;
+use crate::shop::{Shop, ShopTable};
+use crate::sign::Signing;
+use crate::site::Site;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
-/// Overrides `redis.url`, so that a password need not stand in a file.
-const REDIS_URL_ENV: &str = "SECKILL_REDIS_URL";
-
-/// The longest wait for Redis that still deserves the name of a deadline.
-const DEADLINE_MS_MAX: u64 = 10_000;
-
-/// The longest that a rejection is remembered: longer than this, a lost message would be noticed.
-const REMEMBER_MS_MAX: u64 = 60_000;
-
-/// More questions than this would wait longer than any deadline.
-const WAITING_MAX: usize = 1_000_000;
+/// The parts of the file that [`Site`] is made of.
+const RENEWED: [&str; 3] = ["buyer", "route", "shop"];
 
 /// Everything a start needs, checked.
 pub(crate) struct Config {
@@ -30,27 +28,19 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Threads that serve them.
     pub(crate) threads: usize,
-    /// How to reach the Redis with the module.
-    pub(crate) redis: redis::ConnectionInfo,
-    /// Put before every sid to make its key.
-    pub(crate) key_prefix: String,
-    /// How long one question to Redis may take.
-    pub(crate) deadline: Duration,
-    /// How many questions may wait for Redis at the same time.
-    pub(crate) waiting_max: usize,
-    /// How long a rejection is remembered at most.
-    pub(crate) remember: Duration,
+    /// How Redis is asked.
+    pub(crate) redis: RedisSettings,
     /// Where the counters can be read.
     pub(crate) metrics: Option<SocketAddr>,
-    /// The shop behind the proxy.
-    pub(crate) shop: SocketAddr,
-    /// What the shop is told is signed with this, if at all.
-    pub(crate) signing: Option<Signing>,
-    /// Who may say who the buyer is, and how.
-    pub(crate) buyers: Buyers,
-    /// The paths that sell.
-    pub(crate) routes: Routes,
+    /// What can change while buyers buy.
+    pub(crate) site: Site,
+    /// The rest, to be compared with a later reading.
+    pub(crate) fixed: Fixed,
 }
+
+/// What a restart alone can change, as it stands in the file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fixed(toml::Table);
 
 /// What is wrong with a configuration: one line a mistake.
 #[derive(Debug, Default)]
@@ -71,50 +61,8 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RedisTable {
-    url: Option<String>,
-    #[serde(default)]
-    key_prefix: String,
-    #[serde(default = "default_deadline_ms")]
-    deadline_ms: u64,
-    #[serde(default = "default_waiting_max")]
-    waiting_max: usize,
-    #[serde(default = "default_remember_ms")]
-    remember_ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct MetricsTable {
     listen: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShopTable {
-    upstream: String,
-    signing: Option<SigningTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RouteTable {
-    path: String,
-    mode: String,
-    on_success: Option<String>,
-    fail: Option<String>,
-}
-
-const fn default_deadline_ms() -> u64 {
-    250
-}
-
-const fn default_waiting_max() -> usize {
-    8192
-}
-
-const fn default_remember_ms() -> u64 {
-    1000
 }
 
 // === impl Config ===
@@ -127,7 +75,7 @@ impl Config {
     pub(crate) fn load(path: &Path) -> Result<Self, Mistakes> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Mistakes(vec![format!("cannot read it: {error}")]))?;
-        let redis_url = std::env::var(REDIS_URL_ENV).ok();
+        let redis_url = std::env::var(redis::URL_ENV).ok();
         Self::parse(&text, redis_url.filter(|url| !url.is_empty()))
     }
 
@@ -148,44 +96,31 @@ impl Config {
         );
         let listen = mistakes.note(listen("listen", &file.listen));
         let threads = mistakes.note(threads(file.threads));
-        let redis = mistakes.note(redis_url_of(redis_url.or(file.redis.url)));
-        let key_prefix = mistakes.note(key_prefix(file.redis.key_prefix));
-        let deadline = mistakes.note(deadline(file.redis.deadline_ms));
-        let waiting_max = mistakes.note(waiting_max(file.redis.waiting_max));
-        let remember = mistakes.note(remember(file.redis.remember_ms));
-        let shop = mistakes.note(shop(&file.shop.upstream));
-        let signing = file
-            .shop
-            .signing
-            .map(|table| Signing::new(&table, &mut mistakes));
+        let redis = RedisSettings::new(file.redis, redis_url, &mut mistakes);
+        let signing = file.shop.signing.as_ref();
+        let signing = signing.map(|table| Signing::new(table, &mut mistakes));
+        let shop = Shop::new(&file.shop, &mut mistakes);
         let buyers = Buyers::new(&file.buyer, &mut mistakes);
-        let routes = routes(&file.routes, &mut mistakes);
+        let routes = route::routes(&file.routes, &mut mistakes);
 
-        let redis = redis.zip(key_prefix).zip(deadline);
-        let memory = waiting_max.zip(remember);
-        match (listen, threads, redis, memory, metrics, shop, buyers) {
-            (
-                Some(listen),
-                Some(threads),
-                Some(((redis, key_prefix), deadline)),
-                Some((waiting_max, remember)),
-                Some(metrics),
-                Some(shop),
-                Some(buyers),
-            ) if mistakes.0.is_empty() => Ok(Self {
-                listen,
-                threads,
-                redis,
-                key_prefix,
-                deadline,
-                waiting_max,
-                remember,
-                metrics,
-                shop,
-                signing: signing.flatten(),
-                buyers,
-                routes,
-            }),
+        match (listen, threads, redis, metrics, shop, buyers) {
+            (Some(listen), Some(threads), Some(redis), Some(metrics), Some(shop), Some(buyers))
+                if mistakes.0.is_empty() =>
+            {
+                Ok(Self {
+                    listen,
+                    threads,
+                    redis,
+                    metrics,
+                    site: Site {
+                        routes,
+                        buyers,
+                        shop,
+                        signing: signing.flatten(),
+                    },
+                    fixed: Fixed::of(text),
+                })
+            }
             _ => Err(mistakes),
         }
     }
@@ -212,127 +147,21 @@ fn threads(threads: Option<usize>) -> Result<usize, String> {
     }
 }
 
-fn redis_url_of(url: Option<String>) -> Result<redis::ConnectionInfo, String> {
-    let url = url.ok_or_else(|| {
-        format!("redis.url: missing; set it, or the environment's {REDIS_URL_ENV}")
-    })?;
-    // The text of the url stays out of the message: it may hold a password.
-    redis::IntoConnectionInfo::into_connection_info(url.as_str())
-        .map(|info| info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
-        .map_err(|error| format!("redis.url: expected redis://user:password@host:port/ ({error})"))
-}
+// === impl Fixed ===
 
-fn key_prefix(prefix: String) -> Result<String, String> {
-    if prefix.chars().any(char::is_control) {
-        return Err("redis.key_prefix: expected text without control characters".to_owned());
+impl Fixed {
+    fn of(text: &str) -> Self {
+        let mut table: toml::Table = toml::from_str(text).unwrap_or_default();
+        table.retain(|key, _| !RENEWED.contains(&key));
+        Self(table)
     }
-    Ok(prefix)
-}
 
-fn deadline(ms: u64) -> Result<Duration, String> {
-    if (1..=DEADLINE_MS_MAX).contains(&ms) {
-        Ok(Duration::from_millis(ms))
-    } else {
-        Err(format!(
-            "redis.deadline_ms: expected 1 to {DEADLINE_MS_MAX} milliseconds, not {ms}"
-        ))
-    }
-}
-
-fn waiting_max(questions: usize) -> Result<usize, String> {
-    if (1..=WAITING_MAX).contains(&questions) {
-        Ok(questions)
-    } else {
-        Err(format!(
-            "redis.waiting_max: expected 1 to {WAITING_MAX} questions, not {questions}"
-        ))
-    }
-}
-
-fn remember(ms: u64) -> Result<Duration, String> {
-    if ms <= REMEMBER_MS_MAX {
-        Ok(Duration::from_millis(ms))
-    } else {
-        Err(format!(
-            "redis.remember_ms: expected 0 to {REMEMBER_MS_MAX} milliseconds, not {ms}"
-        ))
-    }
-}
-
-/// A name is resolved here, once: a lookup while buyers wait would stop a whole thread.
-fn shop(upstream: &str) -> Result<SocketAddr, String> {
-    let expected = "expected host:port, for example \"127.0.0.1:8000\"";
-    upstream
-        .to_socket_addrs()
-        .map_err(|error| format!("shop.upstream: {expected}, not {upstream:?} ({error})"))?
-        .next()
-        .ok_or_else(|| format!("shop.upstream: {expected}; {upstream:?} has no address"))
-}
-
-fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
-    if tables.is_empty() {
-        mistakes.add(
-            "route: expected at least one [[route]]; without one there is nothing to guard"
-                .to_owned(),
-        );
-    }
-    let mut routes: Vec<Route> = Vec::new();
-    for (at, table) in tables.iter().enumerate() {
-        let pattern = mistakes.note(
-            table
-                .path
-                .parse::<Pattern>()
-                .map_err(|error| format!("route[{at}].path: {error}, not {:?}", table.path)),
-        );
-        let mode = mistakes.note(mode(at, table));
-        let (Some(pattern), Some(mode)) = (pattern, mode) else {
-            continue;
-        };
-        if let Some(other) = routes.iter().find(|r| r.pattern.overlaps(&pattern)) {
-            mistakes.add(format!(
-                "route[{at}].path: {pattern} and {} match the same paths; keep one of them",
-                other.pattern
-            ));
-        }
-        routes.push(Route { pattern, mode });
-    }
-    Routes::new(routes)
-}
-
-fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
-    let only_forward = |key: &str| {
-        Err(format!(
-            "route[{at}].{key}: only for mode = \"forward\"; in mode \"queue\" no shop answers"
-        ))
-    };
-    match table.mode.as_str() {
-        "queue" if table.on_success.is_some() => only_forward("on_success"),
-        "queue" if table.fail.as_deref() == Some("open") => only_forward("fail"),
-        "queue" => fail(at, table).map(|_| Mode::Queue),
-        "forward" => Ok(Mode::Forward(on_success(at, table)?, fail(at, table)?)),
-        other => Err(format!(
-            "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
-        )),
-    }
-}
-
-fn on_success(at: usize, table: &RouteTable) -> Result<OnSuccess, String> {
-    match table.on_success.as_deref() {
-        None | Some("hold") => Ok(OnSuccess::Hold),
-        Some("confirm") => Ok(OnSuccess::Confirm),
-        Some(other) => Err(format!(
-            "route[{at}].on_success: expected \"hold\" or \"confirm\", not {other:?}"
-        )),
-    }
-}
-
-fn fail(at: usize, table: &RouteTable) -> Result<Fail, String> {
-    match table.fail.as_deref() {
-        None | Some("closed") => Ok(Fail::Closed),
-        Some("open") => Ok(Fail::Open),
-        Some(other) => Err(format!(
-            "route[{at}].fail: expected \"closed\" or \"open\", not {other:?}"
-        )),
+    /// The parts that are not as they were.
+    pub(crate) fn changed(&self, later: &Self) -> Vec<String> {
+        let keys = self.0.keys().chain(later.0.keys());
+        let changed = keys.filter(|&key| self.0.get(key) != later.0.get(key));
+        let changed: BTreeSet<_> = changed.cloned().collect();
+        changed.into_iter().collect()
     }
 }
 
@@ -361,6 +190,7 @@ impl std::error::Error for Mistakes {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const GOOD: &str = r#"
         listen = "127.0.0.1:8080"
@@ -389,8 +219,8 @@ mod tests {
     #[test]
     fn a_short_file_is_enough() {
         let config = Config::parse(GOOD, None).unwrap();
-        assert_eq!(config.deadline, Duration::from_millis(250));
-        assert_eq!(config.key_prefix, "");
+        assert_eq!(config.redis.deadline, Duration::from_millis(250));
+        assert_eq!(config.redis.key_prefix, "");
         assert!(config.threads >= 1);
     }
 
@@ -429,10 +259,24 @@ mod tests {
             Config::parse(&without, url)
                 .unwrap()
                 .redis
+                .server
                 .addr()
                 .to_string(),
             "127.0.0.1:7000"
         );
+    }
+
+    #[test]
+    fn what_takes_a_restart_is_told_by_its_key() {
+        let before = Config::parse(GOOD, None).unwrap().fixed;
+        let changed = |good: &str, bad: &str| {
+            let after = Config::parse(&GOOD.replace(good, bad), None).unwrap();
+            before.changed(&after.fixed)
+        };
+        assert_eq!(changed("127.0.0.1:8000", "127.0.0.1:8001"), [""; 0]);
+        assert_eq!(changed("127.0.0.1:8080", "127.0.0.1:8081"), ["listen"]);
+        assert_eq!(changed("[redis]", "threads = 7\n[redis]"), ["threads"]);
+        assert_eq!(changed("secret@", "other@"), ["redis"]);
     }
 
     #[test]

@@ -1,21 +1,13 @@
-//! Keys that change while buyers buy: read again when their files change or SIGHUP asks for it.
+//! Keys that change while buyers buy: read again when their files change.
 //!
-//! What cannot be used is said once in the log, and the keys from before stay in force. A change
-//! that nobody announced is taken when it looks the same twice in a row, so that a file in the
-//! middle of being written is not taken for a short key.
+//! What cannot be used is said once in the log, and the keys from before stay in force. A change is
+//! taken when it looks the same twice in a row, so that a file in the middle of being written is not
+//! taken for a short key.
 
 use crate::secret::Source;
 use arc_swap::{ArcSwap, Guard};
-use async_trait::async_trait;
-use pingora_core::server::ShutdownWatch;
-use pingora_core::services::background::BackgroundService;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
 use tracing::{error, info};
-
-/// Between two looks at the files.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The bytes of every source, or why one of them cannot be read.
 type Contents = Result<Vec<Vec<u8>>, String>;
@@ -39,16 +31,8 @@ struct Seen {
 
 /// Something that can be asked to look at its sources.
 pub(crate) trait Look: Send + Sync {
-    /// Takes what is new. `asked`: somebody waits for an answer in the log.
-    fn look(&self, asked: bool);
-}
-
-/// Looks at everything, every second and when told.
-pub(crate) struct Watch {
-    /// What is looked at.
-    pub(crate) all: Vec<Arc<dyn Look>>,
-    /// Tells to look now.
-    pub(crate) now: Arc<Notify>,
+    /// Takes what is new, once it has settled.
+    fn look(&self);
 }
 
 // === impl Live ===
@@ -88,15 +72,14 @@ impl<T: Send + Sync> Live<T> {
 }
 
 impl<T: Send + Sync> Look for Live<T> {
-    fn look(&self, asked: bool) {
+    fn look(&self) {
         let contents = read(&self.sources);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if contents == seen.tried {
             seen.settling = None;
-            if !asked {
-                return;
-            }
-        } else if !asked && seen.settling.as_ref() != Some(&contents) {
+            return;
+        }
+        if seen.settling.as_ref() != Some(&contents) {
             seen.settling = Some(contents);
             return;
         }
@@ -121,22 +104,6 @@ fn read(sources: &[(String, Source)]) -> Contents {
         .iter()
         .map(|(key, source)| source.read().map_err(|reason| format!("{key}: {reason}")))
         .collect()
-}
-
-#[async_trait]
-impl BackgroundService for Watch {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        loop {
-            let asked = tokio::select! {
-                () = self.now.notified() => true,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-                _ = shutdown.changed() => return,
-            };
-            for live in &self.all {
-                live.look(asked);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -171,22 +138,19 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_taken_when_it_has_settled_and_at_once_when_asked_for() {
+    fn a_change_is_taken_when_it_has_settled() {
         let folder = folder("settle");
         let path = folder.0.join("key");
         fs::write(&path, "one").unwrap();
         let live = live(&path);
         fs::write(&path, "two, the first ha").unwrap();
-        live.look(false);
+        live.look();
         assert_eq!(live.get().as_str(), "one");
         fs::write(&path, "two, the first half and the rest").unwrap();
-        live.look(false);
+        live.look();
         assert_eq!(live.get().as_str(), "one");
-        live.look(false);
+        live.look();
         assert_eq!(live.get().as_str(), "two, the first half and the rest");
-        fs::write(&path, "three").unwrap();
-        live.look(true);
-        assert_eq!(live.get().as_str(), "three");
     }
 
     #[test]
@@ -196,14 +160,16 @@ mod tests {
         fs::write(&path, "one").unwrap();
         let live = live(&path);
         fs::write(&path, "").unwrap();
-        live.look(true);
+        live.look();
+        live.look();
         assert_eq!(live.get().as_str(), "one");
         fs::remove_file(&path).unwrap();
-        live.look(false);
-        live.look(false);
+        live.look();
+        live.look();
         assert_eq!(live.get().as_str(), "one");
         fs::write(&path, "two").unwrap();
-        live.look(true);
+        live.look();
+        live.look();
         assert_eq!(live.get().as_str(), "two");
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! `proxy` calls them. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
 //! keys by their names, and `live` reads them again when they change; `clock` says when they count.
+//! `site` is what can change while buyers buy, and `shop` who answers what is not turned away.
 //! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `metrics` shows
 //! what was counted, `throttle` keeps the log readable, `pauses` says when to try again, and
 //! `spelling` which headers a shop could take for each other.
@@ -47,27 +48,29 @@ mod ring;
 mod route;
 mod sales;
 mod secret;
+mod shop;
 mod shut;
 mod sign;
 mod signals;
+mod site;
 mod spelling;
 mod standing;
 mod throttle;
 mod token;
 
-use crate::config::Config;
+use crate::config::{Config, RedisSettings};
 use crate::doors::Doors;
 use crate::front::Front;
 use crate::gate::Gate;
 use crate::link::Link;
-use crate::live::Watch;
 use crate::metrics::{Metrics, Unreserved};
 use crate::news::News;
 use crate::proxy::Proxy;
 use crate::sales::Sales;
-use crate::sign::Signing;
 use crate::signals::Signals;
+use crate::site::Renewal;
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use clap::Parser;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
@@ -120,7 +123,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
     start_log();
-    run(config)
+    run(config, arguments.config.clone())
 }
 
 fn start_log() {
@@ -132,12 +135,12 @@ fn start_log() {
         .init();
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
+fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
     can_listen("listen", config.listen)?;
     if let Some(address) = config.metrics {
         can_listen("metrics.listen", address)?;
     }
-    let gate = Arc::new(gate(&config).context("redis.url")?);
+    let gate = Arc::new(gate(config.redis).context("redis.url")?);
 
     let settings = ServerConf {
         threads: config.threads,
@@ -150,19 +153,21 @@ fn run(config: Config) -> anyhow::Result<()> {
     info!(
         listen = %config.listen,
         threads = config.threads,
-        shop = %config.shop,
-        routes = %config.routes,
+        shop = config.site.shop.address(),
+        routes = %config.site.routes,
         "seckill-proxy starts"
     );
-    let signing = config.signing.as_ref().map(Signing::keys);
-    let keys: Vec<_> = config.buyers.keys().into_iter().chain(signing).collect();
     let hangup = Arc::new(Notify::new());
-    if !keys.is_empty() {
-        let now = Arc::clone(&hangup);
-        let mut watch = background_service("keys", Watch { all: keys, now });
-        watch.threads = Some(1);
-        server.add_service(watch);
-    }
+    let site = Arc::new(ArcSwap::from_pointee(config.site));
+    let renewal = Renewal {
+        file,
+        fixed: config.fixed,
+        current: Arc::clone(&site),
+        now: Arc::clone(&hangup),
+    };
+    let mut renewal = background_service("renewal", renewal);
+    renewal.threads = Some(1);
+    server.add_service(renewal);
     let unreserved = Arc::new(Unreserved::default());
     if let Some(address) = config.metrics {
         let metrics = Metrics::new(Arc::clone(&gate), Arc::clone(&unreserved));
@@ -171,14 +176,7 @@ fn run(config: Config) -> anyhow::Result<()> {
         service.add_tcp(&address.to_string());
         server.add_service(service);
     }
-    let proxy = Proxy::new(
-        config.routes,
-        config.buyers,
-        Arc::clone(&gate),
-        unreserved,
-        config.shop,
-        config.signing,
-    );
+    let proxy = Proxy::new(site, Arc::clone(&gate), unreserved);
     let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
     server.add_service(Doors::new(config.listen, front, gate));
     server.run(RunArgs {
@@ -195,15 +193,18 @@ fn can_listen(key: &str, address: SocketAddr) -> anyhow::Result<()> {
         .with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
-fn gate(config: &Config) -> Result<Gate, redis::RedisError> {
-    let link = Link::new(config.redis.clone(), config.deadline, &config.key_prefix)?;
-    let news = News::new(config.redis.clone())?;
-    let sales = Sales::new(config.key_prefix.clone(), config.remember);
+fn gate(settings: RedisSettings) -> Result<Gate, redis::RedisError> {
+    let link = Link::new(
+        settings.server.clone(),
+        settings.deadline,
+        &settings.key_prefix,
+    )?;
+    let sales = Sales::new(settings.key_prefix, settings.remember);
     Ok(Gate::new(
         link,
         sales,
-        news,
-        config.waiting_max,
-        config.deadline,
+        News::new(settings.server)?,
+        settings.waiting_max,
+        settings.deadline,
     ))
 }

@@ -3,13 +3,14 @@
 use crate::answer::Answer;
 use crate::body;
 use crate::buy;
-use crate::buyer::Buyers;
 use crate::forward::{Forward, Passages};
 use crate::gate::Gate;
 use crate::metrics::Unreserved;
 use crate::problem::Problem;
-use crate::route::{Fail, Mode, Place, Routes};
+use crate::route::{Fail, Mode, Place};
+use crate::shop::{Shop, must_not_repeat};
 use crate::sign::{Signing, Told};
+use crate::site::{Current, Site};
 use crate::spelling;
 use crate::throttle::Throttle;
 use async_trait::async_trait;
@@ -23,7 +24,6 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use seckill_protocol::{ReservationId, Uid, Verdict};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tracing::warn;
 
@@ -32,14 +32,6 @@ pub(crate) const KEEPALIVE_S: u64 = 60;
 
 /// How long one write to a buyer may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// To the shop: for the connection, for one read, for one write, and for how long an idle
-/// connection is kept. The last is below what common servers keep theirs, so that it is rarely
-/// they who close first.
-const SHOP_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const SHOP_READ_TIMEOUT: Duration = Duration::from_secs(30);
-const SHOP_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-const SHOP_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What the shop is told about an accepted buy, and what nobody else may tell it.
 const SALE: HeaderName = HeaderName::from_static("seckill-sale");
@@ -53,21 +45,17 @@ const OURS: &str = "seckill-";
 
 /// Answers buys, and hands everything else to the shop.
 pub(crate) struct Proxy {
-    routes: Routes,
-    buyers: Buyers,
+    site: Current,
     gate: Arc<Gate>,
     passages: Passages,
     unreserved: Arc<Unreserved>,
-    shop: HttpPeer,
-    signing: Option<Signing>,
-    /// Numbers the connections that are used once.
-    once: AtomicU64,
     shop_trouble: Throttle,
 }
 
 /// What is known of one request.
-#[derive(Default)]
 pub(crate) struct Request {
+    /// What was in force when it began.
+    site: Arc<Site>,
     /// The buy that it is, on its way to the shop; taken when the shop has answered.
     forward: Option<Forward>,
     /// The buy that it is, on its way to the shop without a reservation.
@@ -96,38 +84,21 @@ enum Decision {
 // === impl Proxy ===
 
 impl Proxy {
-    /// Guards `routes` in front of `shop`, and signs what it tells it with `signing`.
-    pub(crate) fn new(
-        routes: Routes,
-        buyers: Buyers,
-        gate: Arc<Gate>,
-        unreserved: Arc<Unreserved>,
-        shop: SocketAddr,
-        signing: Option<Signing>,
-    ) -> Self {
-        let mut shop = HttpPeer::new(shop, false, String::new());
-        shop.options.connection_timeout = Some(SHOP_CONNECT_TIMEOUT);
-        shop.options.total_connection_timeout = Some(SHOP_CONNECT_TIMEOUT);
-        shop.options.read_timeout = Some(SHOP_READ_TIMEOUT);
-        shop.options.write_timeout = Some(SHOP_WRITE_TIMEOUT);
-        shop.options.idle_timeout = Some(SHOP_IDLE_TIMEOUT);
+    /// Guards what `site` says, and asks `gate`.
+    pub(crate) fn new(site: Current, gate: Arc<Gate>, unreserved: Arc<Unreserved>) -> Self {
         Self {
-            routes,
-            buyers,
+            site,
             gate,
             passages: Passages::default(),
             unreserved,
-            shop,
-            signing,
-            once: AtomicU64::new(0),
             shop_trouble: Throttle::default(),
         }
     }
 
-    async fn decide(&self, request: &RequestHeader, peer: Option<IpAddr>) -> Decision {
+    async fn decide(&self, site: &Site, request: &RequestHeader, peer: Option<IpAddr>) -> Decision {
         let path = request.uri.path();
         let method = &request.method;
-        let place = self.routes.place(path);
+        let place = site.routes.place(path);
         if place == Place::Elsewhere {
             return Decision::Pass;
         }
@@ -137,11 +108,11 @@ impl Proxy {
         let reads = method == Method::GET || method == Method::HEAD;
         let decided = match place {
             Place::Sale { mode, sid } if method == Method::POST => {
-                self.buy(request, peer, mode, sid).await
+                self.buy(site, request, peer, mode, sid).await
             }
             Place::BadSid if method == Method::POST => Err(Problem::BadSale),
             Place::Reservation { sid, rid } if reads => {
-                self.reservation(request, peer, sid, rid).await
+                self.reservation(site, request, peer, sid, rid).await
             }
             Place::Sale { .. } | Place::BadSid if reads => Ok(Decision::Pass),
             Place::Reservation { .. } => Err(Problem::MethodNotAllowed { allow: "GET, HEAD" }),
@@ -154,12 +125,13 @@ impl Proxy {
 
     async fn buy(
         &self,
+        site: &Site,
         request: &RequestHeader,
         peer: Option<IpAddr>,
         mode: Mode,
         sid: &str,
     ) -> Result<Decision, Problem> {
-        let uid = self.buyers.buying(peer, &request.headers)?;
+        let uid = site.buyers.buying(peer, &request.headers)?;
         let qty = buy::quantity(request.uri.query())?;
         let token = buy::token(&request.headers)?;
         if body::is_too_large(&request.headers) {
@@ -197,12 +169,13 @@ impl Proxy {
 
     async fn reservation(
         &self,
+        site: &Site,
         request: &RequestHeader,
         peer: Option<IpAddr>,
         sid: &str,
         rid: &str,
     ) -> Result<Decision, Problem> {
-        let uid: Uid = self.buyers.identify(peer, &request.headers)?;
+        let uid: Uid = site.buyers.identify(peer, &request.headers)?;
         let rid: ReservationId = rid.parse().map_err(|_| Problem::UnknownReservation)?;
         let reservation = self.gate.reservation(sid, rid).await?;
         // Somebody else's is as unknown as none: ids can be guessed.
@@ -213,13 +186,17 @@ impl Proxy {
     }
 
     /// Tells the shop what was granted, and signs it.
-    fn tell(&self, forward: &Forward, upstream: &mut RequestHeader) -> Result<()> {
+    fn tell(
+        signing: Option<&Signing>,
+        forward: &Forward,
+        upstream: &mut RequestHeader,
+    ) -> Result<()> {
         let rid = forward.rid().to_string();
         upstream.insert_header(SALE, forward.sid())?;
         upstream.insert_header(USER, header_value(&forward.uid)?)?;
         upstream.insert_header(RESERVATION, &rid)?;
         upstream.insert_header(QUANTITY, forward.qty)?;
-        let Some(signing) = &self.signing else {
+        let Some(signing) = signing else {
             return Ok(());
         };
         if !upstream.raw_path().starts_with(b"/") {
@@ -241,17 +218,14 @@ impl Proxy {
         Ok(())
     }
 
-    fn tell_of_shop(&self, error: &Error) {
+    fn tell_of_shop(&self, shop: &Shop, error: &Error) {
         if let Some(skipped) = self.shop_trouble.pass() {
-            warn!(shop = %self.shop._address, skipped, "the shop does not answer: {error}");
+            warn!(
+                shop = shop.address(),
+                skipped, "the shop does not answer: {error}"
+            );
         }
     }
-}
-
-/// A request that must not be repeated gets a connection of its own: one that was kept could have
-/// been closed by the shop this very moment, and then nobody knows whether it was carried out.
-fn must_not_repeat(method: &Method) -> bool {
-    !method.is_idempotent()
 }
 
 /// Whether some server could take a header for one of ours.
@@ -264,7 +238,11 @@ impl ProxyHttp for Proxy {
     type CTX = Request;
 
     fn new_ctx(&self) -> Request {
-        Request::default()
+        Request {
+            site: self.site.load_full(),
+            forward: None,
+            unreserved: None,
+        }
     }
 
     /// None: the default one prepares compression for every request, of which most are rejections.
@@ -285,7 +263,7 @@ impl ProxyHttp for Proxy {
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(SocketAddr::ip);
-        match self.decide(session.req_header(), peer).await {
+        match self.decide(&request.site, session.req_header(), peer).await {
             Decision::Pass => Ok(false),
             Decision::Forward(forward) => {
                 // The buyer has the units: that he hangs up is no reason to leave the shop with
@@ -309,13 +287,12 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, _: &mut Request) -> Result<Box<HttpPeer>> {
-        let mut shop = Box::new(self.shop.clone());
-        if must_not_repeat(&session.req_header().method) {
-            // Connections are kept by this key; no other request has the same.
-            shop.group_key = self.once.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        }
-        Ok(shop)
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        request: &mut Request,
+    ) -> Result<Box<HttpPeer>> {
+        Ok(request.site.shop.peer(&session.req_header().method))
     }
 
     async fn upstream_request_filter(
@@ -336,7 +313,7 @@ impl ProxyHttp for Proxy {
             upstream.remove_header(name);
         }
         if let Some(forward) = &request.forward {
-            self.tell(forward, upstream)?;
+            Self::tell(request.site.signing.as_ref(), forward, upstream)?;
         } else if let Some(unasked) = &request.unreserved {
             upstream.insert_header(SALE, &*unasked.sid)?;
             upstream.insert_header(USER, header_value(&unasked.uid)?)?;
@@ -367,11 +344,11 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         error: &Error,
-        _: &mut Request,
+        request: &mut Request,
     ) -> FailToProxy {
         let problem = match (error.esource(), error.etype()) {
             (ErrorSource::Upstream, etype) => {
-                self.tell_of_shop(error);
+                self.tell_of_shop(&request.site.shop, error);
                 match etype {
                     ErrorType::ConnectTimedout
                     | ErrorType::ReadTimedout

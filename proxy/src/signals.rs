@@ -1,7 +1,6 @@
 //! When to stop: SIGTERM lets requests under way finish, SIGINT does not.
 //!
-//! SIGHUP, which would kill a process that does not listen to it, has the keys read again. The rest
-//! of the configuration is read at the start only.
+//! SIGHUP, which would kill a process that does not listen to it, has the configuration read again.
 
 use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
@@ -33,7 +32,6 @@ impl ShutdownSignalWatch for Signals {
                     return ShutdownSignal::FastShutdown;
                 }
                 () = caught(&mut hangup) => {
-                    info!("SIGHUP: reading the keys again; restart to read the configuration again");
                     self.hangup.notify_one();
                 }
             }

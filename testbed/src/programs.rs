@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -105,6 +106,7 @@ pub struct Proxy {
     process: Process,
     port: Port,
     metrics: Port,
+    folder: PathBuf,
 }
 
 impl Proxy {
@@ -117,11 +119,8 @@ impl Proxy {
         let home = place.home("proxy")?;
         let port = home.port("port")?;
         let metrics = home.port("metrics-port")?;
-        let settings = settings
-            .clone()
-            .with("listen", port.address())
-            .with("metrics.listen", metrics.address());
-        let config = settings.write(&home.folder, "proxy.toml")?;
+        let folder = home.folder.clone();
+        let config = write_proxy(settings, &folder, &port, &metrics)?;
         let plan = Plan {
             home,
             program: tools::built("seckill-proxy")?,
@@ -134,7 +133,16 @@ impl Proxy {
             process: Process::start(place, plan)?,
             port,
             metrics,
+            folder,
         })
+    }
+
+    /// Replaces its configuration, which it reads again at SIGHUP.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn rewrite(&self, settings: &Settings) -> Result<()> {
+        write_proxy(settings, &self.folder, &self.port, &self.metrics).map(drop)
     }
 
     /// Where it listens, `host:port`.
@@ -186,6 +194,14 @@ impl Seal for Proxy {
 impl Part for SampleShop {}
 impl Part for Worker {}
 impl Part for Proxy {}
+
+fn write_proxy(settings: &Settings, folder: &Path, port: &Port, metrics: &Port) -> Result<PathBuf> {
+    settings
+        .clone()
+        .with("listen", port.address())
+        .with("metrics.listen", metrics.address())
+        .write(folder, "proxy.toml")
+}
 
 fn listens(port: &Port) -> Probe {
     let address = port.address();

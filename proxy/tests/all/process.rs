@@ -268,3 +268,38 @@ fn sigint_is_quick_and_sighup_harmless() {
     eventually("the end", || !stand.proxy.is_running());
     assert!(since.elapsed() < Duration::from_secs(2));
 }
+
+#[test]
+fn sighup_changes_what_it_can_and_tells_the_rest() {
+    let stand = Stand::start("renew", "forward confirm");
+    stand.create("1001", &["STOCK", "10"]);
+    let mut kept = stand.client();
+    assert_eq!(kept.ask(&post("/seckill/1001", "u1")).status, 201);
+    let mut busy = stand.client();
+    busy.send(&post("/seckill/1001?delay_ms=1000", "u2"));
+    eventually("accepted", || stand.info("1001", "held") == "1");
+
+    let route = "path = \"/seckill/{sid}\"\nmode = \"queue\"";
+    let route: toml::Table = route.parse().unwrap();
+    stand.renew(|s| {
+        s.with("route", vec![route.clone()])
+            .with("redis.deadline_ms", 77)
+    });
+    eventually("read again", || stand.log().contains("was read again"));
+    assert!(stand.log().contains("redis: changed, and takes a restart"));
+    assert_eq!(kept.ask(&post("/seckill/1001", "u3")).status, 202);
+    assert_eq!(
+        busy.read().status,
+        201,
+        "what has begun goes on as it began"
+    );
+
+    stand.renew(|s| {
+        s.with("route", vec![route])
+            .with("shop.upstream", "nowhere")
+    });
+    eventually("refused", || {
+        stand.log().contains("shop.upstream: expected")
+    });
+    assert_eq!(kept.ask(&post("/seckill/1001", "u4")).status, 202);
+}

@@ -1,8 +1,9 @@
 //! What the tests share: Redis, shop and proxy on free ports, and a client that speaks HTTP by
 //! hand, so that a test sees what is on the wire and not what a library makes of it.
 
+use crate::process::signal;
 use redis::{Connection, FromRedisValue};
-use seckill_testbed::{Place, Proxy, Redis, SampleShop, Settings, User};
+use seckill_testbed::{Part, Place, Proxy, Redis, SampleShop, Settings, User};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -49,6 +50,18 @@ impl Stand {
     /// Another proxy for the same sales.
     pub(crate) fn second_proxy(&self) -> Proxy {
         Proxy::start(&self.place, &self.settings).unwrap()
+    }
+
+    /// Changes the configuration and has it read again.
+    pub(crate) fn renew(&self, change: impl FnOnce(Settings) -> Settings) {
+        let settings = change(self.settings.clone());
+        self.proxy.rewrite(&settings).unwrap();
+        signal(self, "-HUP");
+    }
+
+    /// What the proxy wrote into its log.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.proxy.log()).unwrap()
     }
 
     /// One of the proxy's counters; 0 if it has not counted that yet.

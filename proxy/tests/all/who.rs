@@ -432,9 +432,11 @@ fn new_keys_come_into_force_while_buyers_buy_and_broken_ones_never() {
     eventually("the old key is gone", || status(&by_old) == 401);
     assert_eq!(status(&by_new), 202);
     // Who asks is answered, also when nothing is new.
-    let said = lines("the keys were read again");
+    let said = lines("the configuration was read again");
     signal(&stand, "-HUP");
-    eventually("answered", || lines("the keys were read again") == said + 1);
+    eventually("answered", || {
+        lines("the configuration was read again") == said + 1
+    });
 }
 
 #[test]

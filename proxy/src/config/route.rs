@@ -1,0 +1,83 @@
+//! `[[route]]`.
+
+use crate::config::Mistakes;
+use crate::route::{Fail, Mode, OnSuccess, Pattern, Route, Routes};
+use serde::Deserialize;
+
+/// `[[route]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RouteTable {
+    path: String,
+    mode: String,
+    on_success: Option<String>,
+    fail: Option<String>,
+}
+
+/// Checks the tables.
+pub(crate) fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
+    if tables.is_empty() {
+        mistakes.add(
+            "route: expected at least one [[route]]; without one there is nothing to guard"
+                .to_owned(),
+        );
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
+        let pattern = mistakes.note(
+            table
+                .path
+                .parse::<Pattern>()
+                .map_err(|error| format!("route[{at}].path: {error}, not {:?}", table.path)),
+        );
+        let mode = mistakes.note(mode(at, table));
+        let (Some(pattern), Some(mode)) = (pattern, mode) else {
+            continue;
+        };
+        if let Some(other) = routes.iter().find(|r| r.pattern.overlaps(&pattern)) {
+            mistakes.add(format!(
+                "route[{at}].path: {pattern} and {} match the same paths; keep one of them",
+                other.pattern
+            ));
+        }
+        routes.push(Route { pattern, mode });
+    }
+    Routes::new(routes)
+}
+
+fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
+    let only_forward = |key: &str| {
+        Err(format!(
+            "route[{at}].{key}: only for mode = \"forward\"; in mode \"queue\" no shop answers"
+        ))
+    };
+    match table.mode.as_str() {
+        "queue" if table.on_success.is_some() => only_forward("on_success"),
+        "queue" if table.fail.as_deref() == Some("open") => only_forward("fail"),
+        "queue" => fail(at, table).map(|_| Mode::Queue),
+        "forward" => Ok(Mode::Forward(on_success(at, table)?, fail(at, table)?)),
+        other => Err(format!(
+            "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
+        )),
+    }
+}
+
+fn on_success(at: usize, table: &RouteTable) -> Result<OnSuccess, String> {
+    match table.on_success.as_deref() {
+        None | Some("hold") => Ok(OnSuccess::Hold),
+        Some("confirm") => Ok(OnSuccess::Confirm),
+        Some(other) => Err(format!(
+            "route[{at}].on_success: expected \"hold\" or \"confirm\", not {other:?}"
+        )),
+    }
+}
+
+fn fail(at: usize, table: &RouteTable) -> Result<Fail, String> {
+    match table.fail.as_deref() {
+        None | Some("closed") => Ok(Fail::Closed),
+        Some("open") => Ok(Fail::Open),
+        Some(other) => Err(format!(
+            "route[{at}].fail: expected \"closed\" or \"open\", not {other:?}"
+        )),
+    }
+}

@@ -1,0 +1,99 @@
+//! What can change while buyers buy: SIGHUP has the configuration read again, and a request that has
+//! begun goes on with what it began with.
+//!
+//! A configuration with a mistake changes nothing; what only a restart can change is told.
+
+use crate::buyer::Buyers;
+use crate::config::{Config, Fixed};
+use crate::live::Look;
+use crate::route::Routes;
+use crate::shop::Shop;
+use crate::sign::Signing;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora_core::server::ShutdownWatch;
+use pingora_core::services::background::BackgroundService;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+/// Between two looks at the files of keys.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything about a request that is not about Redis.
+pub(crate) struct Site {
+    /// The paths that sell.
+    pub(crate) routes: Routes,
+    /// Who may say who the buyer is, and how.
+    pub(crate) buyers: Buyers,
+    /// The shop behind the proxy.
+    pub(crate) shop: Shop,
+    /// What the shop is told is signed with this, if at all.
+    pub(crate) signing: Option<Signing>,
+}
+
+/// The site that is in force.
+pub(crate) type Current = Arc<ArcSwap<Site>>;
+
+/// Replaces the site when told, and its keys when their files change.
+pub(crate) struct Renewal {
+    /// The configuration.
+    pub(crate) file: PathBuf,
+    /// What the rest of the program began with.
+    pub(crate) fixed: Fixed,
+    /// What is in force.
+    pub(crate) current: Current,
+    /// Tells to read it again.
+    pub(crate) now: Arc<Notify>,
+}
+
+// === impl Site ===
+
+impl Site {
+    /// The keys that it was made with.
+    fn keys(&self) -> impl Iterator<Item = Arc<dyn Look>> {
+        let signing = self.signing.as_ref().map(Signing::keys);
+        self.buyers.keys().into_iter().chain(signing)
+    }
+}
+
+// === impl Renewal ===
+
+impl Renewal {
+    fn renew(&self) {
+        let config = match Config::load(&self.file) {
+            Ok(config) => config,
+            Err(mistakes) => {
+                let file = self.file.display();
+                error!("{file}: {mistakes}; the configuration from before stays in force");
+                return;
+            }
+        };
+        let changed = self.fixed.changed(&config.fixed);
+        if !changed.is_empty() {
+            let keys = changed.join(", ");
+            warn!("{keys}: changed, and takes a restart; the rest is in force");
+        }
+        info!(routes = %config.site.routes, "the configuration was read again");
+        self.current.store(Arc::new(config.site));
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Renewal {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        loop {
+            tokio::select! {
+                () = self.now.notified() => self.renew(),
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    for keys in self.current.load().keys() {
+                        keys.look();
+                    }
+                }
+                _ = shutdown.changed() => return,
+            }
+        }
+    }
+}
