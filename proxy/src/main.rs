@@ -15,7 +15,7 @@
 //! * `sign`: what proves to the shop that it was told by the proxy
 //! * `forward`: what the shop's answer makes of a reservation
 //!
-//! `proxy` calls them. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
+//! `desk` calls them and decides, `proxy` does it. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
 //! keys by their names, and `live` reads them again when they change; `clock` says when they count.
 //! `site` is what can change while buyers buy, and `shop` who answers what is not turned away.
 //! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `metrics` shows
@@ -31,6 +31,7 @@ mod clock;
 mod config;
 mod convoy;
 mod cookie;
+mod desk;
 mod doors;
 mod forward;
 mod front;
@@ -59,6 +60,7 @@ mod throttle;
 mod token;
 
 use crate::config::{Config, RedisSettings};
+use crate::desk::Desk;
 use crate::doors::Doors;
 use crate::front::Front;
 use crate::gate::Gate;
@@ -176,7 +178,7 @@ fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
         service.add_tcp(&address.to_string());
         server.add_service(service);
     }
-    let proxy = Proxy::new(site, Arc::clone(&gate), unreserved);
+    let proxy = Proxy::new(site, Arc::new(Desk::new(Arc::clone(&gate), unreserved)));
     let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
     server.add_service(Doors::new(config.listen, front, gate));
     server.run(RunArgs {

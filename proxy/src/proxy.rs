@@ -2,12 +2,9 @@
 
 use crate::answer::Answer;
 use crate::body;
-use crate::buy;
-use crate::forward::{Forward, Passages};
-use crate::gate::Gate;
-use crate::metrics::Unreserved;
+use crate::desk::{Asked, Decision, Desk, Unasked};
+use crate::forward::Forward;
 use crate::problem::Problem;
-use crate::route::{Fail, Mode, Place};
 use crate::shop::{Shop, must_not_repeat};
 use crate::sign::{Signing, Told};
 use crate::site::{Current, Site};
@@ -15,14 +12,14 @@ use crate::spelling;
 use crate::throttle::Throttle;
 use async_trait::async_trait;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use seckill_protocol::{ReservationId, Uid, Verdict};
-use std::net::{IpAddr, SocketAddr};
+use seckill_protocol::Uid;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -46,9 +43,7 @@ const OURS: &str = "seckill-";
 /// Answers buys, and hands everything else to the shop.
 pub(crate) struct Proxy {
     site: Current,
-    gate: Arc<Gate>,
-    passages: Passages,
-    unreserved: Arc<Unreserved>,
+    desk: Arc<Desk>,
     shop_trouble: Throttle,
 }
 
@@ -62,127 +57,16 @@ pub(crate) struct Request {
     unreserved: Option<Unasked>,
 }
 
-/// A buy of which Redis knows nothing, or nobody knows whether it does.
-struct Unasked {
-    sid: String,
-    uid: Uid,
-    qty: u32,
-}
-
-/// What to do with a request.
-enum Decision {
-    /// The shop answers.
-    Pass,
-    /// The shop answers this buy.
-    Forward(Forward),
-    /// The shop answers this buy, and sees to it by itself that it does not sell too much.
-    ForwardUnreserved(Unasked),
-    /// The proxy answers.
-    Answer(Answer),
-}
-
 // === impl Proxy ===
 
 impl Proxy {
-    /// Guards what `site` says, and asks `gate`.
-    pub(crate) fn new(site: Current, gate: Arc<Gate>, unreserved: Arc<Unreserved>) -> Self {
+    /// Guards what `site` says, and does what `desk` decides.
+    pub(crate) fn new(site: Current, desk: Arc<Desk>) -> Self {
         Self {
             site,
-            gate,
-            passages: Passages::default(),
-            unreserved,
+            desk,
             shop_trouble: Throttle::default(),
         }
-    }
-
-    async fn decide(&self, site: &Site, request: &RequestHeader, peer: Option<IpAddr>) -> Decision {
-        let path = request.uri.path();
-        let method = &request.method;
-        let place = site.routes.place(path);
-        if place == Place::Elsewhere {
-            return Decision::Pass;
-        }
-        if place == Place::Disguised || buy::overrides_method(&request.headers) {
-            return Problem::BadRequest.into();
-        }
-        let reads = method == Method::GET || method == Method::HEAD;
-        let decided = match place {
-            Place::Sale { mode, sid } if method == Method::POST => {
-                self.buy(site, request, peer, mode, sid).await
-            }
-            Place::BadSid if method == Method::POST => Err(Problem::BadSale),
-            Place::Reservation { sid, rid } if reads => {
-                self.reservation(site, request, peer, sid, rid).await
-            }
-            Place::Sale { .. } | Place::BadSid if reads => Ok(Decision::Pass),
-            Place::Reservation { .. } => Err(Problem::MethodNotAllowed { allow: "GET, HEAD" }),
-            _ => Err(Problem::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            }),
-        };
-        decided.unwrap_or_else(Decision::from)
-    }
-
-    async fn buy(
-        &self,
-        site: &Site,
-        request: &RequestHeader,
-        peer: Option<IpAddr>,
-        mode: Mode,
-        sid: &str,
-    ) -> Result<Decision, Problem> {
-        let uid = site.buyers.buying(peer, &request.headers)?;
-        let qty = buy::quantity(request.uri.query())?;
-        let token = buy::token(&request.headers)?;
-        if body::is_too_large(&request.headers) {
-            return Err(Problem::BodyTooLarge);
-        }
-        let verdict = match (self.gate.try_for(sid, &uid, qty, token).await, mode) {
-            (Err(Problem::Unavailable), Mode::Forward(_, Fail::Open)) => {
-                self.unreserved.count();
-                let sid = sid.to_owned();
-                return Ok(Decision::ForwardUnreserved(Unasked { sid, uid, qty }));
-            }
-            (verdict, _) => verdict?,
-        };
-        let path = request.uri.path();
-        match (verdict, mode) {
-            (Verdict::Accepted(rid), Mode::Queue) => Ok(Answer::queued(path, sid, rid).into()),
-            (Verdict::Duplicate(rid), Mode::Queue) => Ok(Answer::duplicate(path, sid, rid).into()),
-            (Verdict::Accepted(rid), Mode::Forward(on_success, _)) => self
-                .passages
-                .accepted(sid, rid, uid, qty, on_success)
-                .map(Decision::Forward),
-            (Verdict::Duplicate(rid), Mode::Forward(on_success, _)) => {
-                let reservation = self.gate.reservation(sid, rid).await?;
-                self.passages
-                    .repeated(sid, &reservation, uid, on_success)
-                    .map(Decision::Forward)
-            }
-            (Verdict::SoldOut { wait_ms }, _) => Err(Problem::SoldOut { wait_ms }),
-            (Verdict::Limited { wait_ms }, _) => Err(Problem::Limited { wait_ms }),
-            (Verdict::NotStarted { wait_ms }, _) => Err(Problem::NotStarted { wait_ms }),
-            (Verdict::Ended, _) => Err(Problem::Ended),
-            (Verdict::Paused, _) => Err(Problem::Paused),
-        }
-    }
-
-    async fn reservation(
-        &self,
-        site: &Site,
-        request: &RequestHeader,
-        peer: Option<IpAddr>,
-        sid: &str,
-        rid: &str,
-    ) -> Result<Decision, Problem> {
-        let uid: Uid = site.buyers.identify(peer, &request.headers)?;
-        let rid: ReservationId = rid.parse().map_err(|_| Problem::UnknownReservation)?;
-        let reservation = self.gate.reservation(sid, rid).await?;
-        // Somebody else's is as unknown as none: ids can be guessed.
-        if reservation.uid != uid.as_str() {
-            return Err(Problem::UnknownReservation);
-        }
-        Ok(Answer::reservation(sid, &reservation).into())
     }
 
     /// Tells the shop what was granted, and signs it.
@@ -263,7 +147,15 @@ impl ProxyHttp for Proxy {
             .client_addr()
             .and_then(|address| address.as_inet())
             .map(SocketAddr::ip);
-        match self.decide(&request.site, session.req_header(), peer).await {
+        let head = session.req_header();
+        let asked = Asked {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            headers: &head.headers,
+            peer,
+        };
+        match self.desk.decide(&request.site, &asked).await {
             Decision::Pass => Ok(false),
             Decision::Forward(forward) => {
                 // The buyer has the units: that he hangs up is no reason to leave the shop with
@@ -335,7 +227,7 @@ impl ProxyHttp for Proxy {
         if !response.status.is_informational()
             && let Some(forward) = request.forward.take()
         {
-            forward.answered(response.status, &self.gate).await;
+            forward.answered(response.status, self.desk.gate()).await;
         }
         Ok(())
     }
@@ -413,20 +305,6 @@ fn header_value(uid: &Uid) -> Result<HeaderValue> {
             cause,
         )
     })
-}
-
-// === impl Decision ===
-
-impl From<Answer> for Decision {
-    fn from(answer: Answer) -> Self {
-        Self::Answer(answer)
-    }
-}
-
-impl From<Problem> for Decision {
-    fn from(problem: Problem) -> Self {
-        Self::Answer(problem.into())
-    }
 }
 
 #[cfg(test)]
