@@ -111,7 +111,7 @@ impl Desk {
             return Err(Problem::BodyTooLarge);
         }
         let verdict = match (self.gate.try_for(sid, &uid, qty, token).await, mode) {
-            (Err(Problem::Unavailable), Mode::Forward(_, Fail::Open)) => {
+            (Err(Problem::Unavailable), Mode::Forward(how)) if how.fail == Fail::Open => {
                 self.unreserved.count();
                 let sid = sid.to_owned();
                 return Ok(Decision::ForwardUnreserved(Unasked { sid, uid, qty }));
@@ -122,14 +122,14 @@ impl Desk {
         match (verdict, mode) {
             (Verdict::Accepted(rid), Mode::Queue) => Ok(Answer::queued(path, sid, rid).into()),
             (Verdict::Duplicate(rid), Mode::Queue) => Ok(Answer::duplicate(path, sid, rid).into()),
-            (Verdict::Accepted(rid), Mode::Forward(on_success, _)) => self
+            (Verdict::Accepted(rid), Mode::Forward(how)) => self
                 .passages
-                .accepted(sid, rid, uid, qty, on_success)
+                .accepted(sid, rid, uid, qty, how)
                 .map(Decision::Forward),
-            (Verdict::Duplicate(rid), Mode::Forward(on_success, _)) => {
+            (Verdict::Duplicate(rid), Mode::Forward(how)) => {
                 let reservation = self.gate.reservation(sid, rid).await?;
                 self.passages
-                    .repeated(sid, &reservation, uid, on_success)
+                    .repeated(sid, &reservation, uid, how)
                     .map(Decision::Forward)
             }
             (Verdict::SoldOut { wait_ms }, _) => Err(Problem::SoldOut { wait_ms }),

@@ -8,7 +8,7 @@
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::pauses::Pauses;
 use crate::problem::Problem;
-use crate::route::OnSuccess;
+use crate::route::{Forwarding, OnSuccess};
 use http::StatusCode;
 use seckill_protocol::{ReservationId, Uid};
 use std::collections::HashSet;
@@ -52,7 +52,7 @@ pub(crate) struct Forward {
     /// Whether this request made the reservation. Only then does a "no" cancel it: to a repetition
     /// a shop may well say "you have it already".
     first: bool,
-    on_success: OnSuccess,
+    how: Forwarding,
     passage: Passage,
 }
 
@@ -69,13 +69,13 @@ impl Passages {
         rid: ReservationId,
         uid: Uid,
         qty: u32,
-        on_success: OnSuccess,
+        how: Forwarding,
     ) -> Result<Forward, Problem> {
         Ok(Forward {
             uid,
             qty: qty.into(),
             first: true,
-            on_success,
+            how,
             passage: self.enter(sid, rid)?,
         })
     }
@@ -90,7 +90,7 @@ impl Passages {
         sid: &str,
         reservation: &Reservation,
         uid: Uid,
-        on_success: OnSuccess,
+        how: Forwarding,
     ) -> Result<Forward, Problem> {
         if !reservation.state.is_live() {
             return Err(Problem::ReservationGone);
@@ -99,7 +99,7 @@ impl Passages {
             uid,
             qty: reservation.qty,
             first: false,
-            on_success,
+            how,
             passage: self.enter(sid, reservation.rid)?,
         })
     }
@@ -157,7 +157,7 @@ impl Forward {
     }
 
     fn outcome(&self, status: StatusCode) -> Option<Outcome> {
-        if status.is_success() && self.on_success == OnSuccess::Confirm {
+        if status.is_success() && self.how.on_success == OnSuccess::Confirm {
             Some(Outcome::Confirm)
         } else if status.is_client_error() && self.first {
             Some(Outcome::Cancel)
@@ -221,7 +221,13 @@ async fn settle(forward: Forward, outcome: Outcome, gate: Arc<Gate>, tried: ones
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::Fail;
     use seckill_protocol::ReservationState;
+
+    const HOW: Forwarding = Forwarding {
+        on_success: OnSuccess::Confirm,
+        fail: Fail::Closed,
+    };
 
     const RID: ReservationId = ReservationId::new(7, 1);
 
@@ -230,7 +236,7 @@ mod tests {
     }
 
     fn accepted(passages: &Passages, sid: &str) -> Result<Forward, Problem> {
-        passages.accepted(sid, RID, uid(), 2, OnSuccess::Confirm)
+        passages.accepted(sid, RID, uid(), 2, HOW)
     }
 
     fn repeated(passages: &Passages, state: ReservationState) -> Result<Forward, Problem> {
@@ -242,7 +248,7 @@ mod tests {
             deadline: None,
             stored: false,
         };
-        passages.repeated("1001", &reservation, uid(), OnSuccess::Confirm)
+        passages.repeated("1001", &reservation, uid(), HOW)
     }
 
     #[test]

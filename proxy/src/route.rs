@@ -36,7 +36,16 @@ pub(crate) enum Mode {
     /// The proxy answers; the worker writes the order.
     Queue,
     /// It goes on to the shop.
-    Forward(OnSuccess, Fail),
+    Forward(Forwarding),
+}
+
+/// How a buy goes on to the shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Forwarding {
+    /// What a 2xx makes of the reservation.
+    pub(crate) on_success: OnSuccess,
+    /// What is done while Redis does not decide.
+    pub(crate) fail: Fail,
 }
 
 /// What is done with a buy while Redis does not decide.
@@ -304,24 +313,42 @@ impl fmt::Display for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, route) in self.0.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
-            let mode = match route.mode {
-                Mode::Queue => "queue",
-                Mode::Forward(OnSuccess::Hold, _) => "forward, hold",
-                Mode::Forward(OnSuccess::Confirm, _) => "forward, confirm",
-            };
-            let fail = match route.mode {
-                Mode::Forward(_, Fail::Open) => ", fails open",
-                _ => "",
-            };
-            write!(f, "{comma}{} ({mode}{fail})", route.pattern)?;
+            write!(f, "{comma}{} ({})", route.pattern, route.mode)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queue => f.write_str("queue"),
+            Self::Forward(how) => write!(f, "forward{how}"),
+        }
+    }
+}
+
+impl fmt::Display for Forwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.on_success {
+            OnSuccess::Hold => ", hold",
+            OnSuccess::Confirm => ", confirm",
+        })?;
+        f.write_str(match self.fail {
+            Fail::Closed => "",
+            Fail::Open => ", fails open",
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CONFIRM: Mode = Mode::Forward(Forwarding {
+        on_success: OnSuccess::Confirm,
+        fail: Fail::Closed,
+    });
 
     fn routes() -> Routes {
         let route = |path: &str, mode| Route {
@@ -330,10 +357,7 @@ mod tests {
         };
         Routes::new(vec![
             route("/seckill/{sid}", Mode::Queue),
-            route(
-                "/shop/{sid}/buy",
-                Mode::Forward(OnSuccess::Confirm, Fail::Closed),
-            ),
+            route("/shop/{sid}/buy", CONFIRM),
         ])
     }
 
@@ -350,7 +374,7 @@ mod tests {
         assert_eq!(
             routes.place("/shop/a_B-9/buy"),
             Place::Sale {
-                mode: Mode::Forward(OnSuccess::Confirm, Fail::Closed),
+                mode: CONFIRM,
                 sid: "a_B-9"
             }
         );

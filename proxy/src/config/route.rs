@@ -1,7 +1,7 @@
 //! `[[route]]`.
 
 use crate::config::Mistakes;
-use crate::route::{Fail, Mode, OnSuccess, Pattern, Route, Routes};
+use crate::route::{Fail, Forwarding, Mode, OnSuccess, Pattern, Route, Routes};
 use serde::Deserialize;
 
 /// `[[route]]`.
@@ -55,7 +55,10 @@ fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
         "queue" if table.on_success.is_some() => only_forward("on_success"),
         "queue" if table.fail.as_deref() == Some("open") => only_forward("fail"),
         "queue" => fail(at, table).map(|_| Mode::Queue),
-        "forward" => Ok(Mode::Forward(on_success(at, table)?, fail(at, table)?)),
+        "forward" => Ok(Mode::Forward(Forwarding {
+            on_success: on_success(at, table)?,
+            fail: fail(at, table)?,
+        })),
         other => Err(format!(
             "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
         )),
