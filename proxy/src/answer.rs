@@ -1,12 +1,12 @@
 //! What the proxy itself answers: status, headers and body, in one write.
 
 use crate::gate::Reservation;
-use crate::problem::Problem;
+use crate::problem::{Problem, Quota};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -16,6 +16,9 @@ use serde::Serialize;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// An answer of the proxy's own.
 #[derive(Debug)]
@@ -27,6 +30,14 @@ pub(crate) struct Answer {
     location: Option<String>,
     allow: Option<&'static str>,
     challenge: Option<&'static str>,
+    limit: Option<Box<LimitHeaders>>,
+}
+
+/// The fields of draft-ietf-httpapi-ratelimit-headers-11.
+#[derive(Debug)]
+struct LimitHeaders {
+    policy: Option<String>,
+    limit: String,
 }
 
 #[derive(Serialize)]
@@ -48,24 +59,30 @@ struct View<'a> {
 
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        Self {
-            status: problem.status(),
-            content_type: PROBLEM_JSON,
-            body: problem.body(),
-            retry_after_s: problem.retry_after_s(),
-            location: None,
-            allow: match problem {
-                Problem::MethodNotAllowed { allow } => Some(allow),
-                _ => None,
-            },
-            challenge: problem.challenge(),
-        }
+        Self::refusal(problem, problem.status(), false)
     }
 }
 
 // === impl Answer ===
 
 impl Answer {
+    /// A request is not served. If `tells_limits`, a limit is told in headers, too.
+    pub(crate) fn refusal(problem: Problem, status: StatusCode, tells_limits: bool) -> Self {
+        Self {
+            status,
+            content_type: PROBLEM_JSON,
+            body: problem.body(status),
+            retry_after_s: problem.retry_after_s().map(|s| spread(problem, s)),
+            location: None,
+            allow: match problem {
+                Problem::MethodNotAllowed { allow } => Some(allow),
+                _ => None,
+            },
+            challenge: problem.challenge(),
+            limit: if tells_limits { limit(problem) } else { None },
+        }
+    }
+
     /// The units are the buyer's, and the order will be written.
     pub(crate) fn queued(path: &str, sid: &str, rid: ReservationId) -> Self {
         Self::purchase(StatusCode::ACCEPTED, path, sid, rid, "queued")
@@ -114,6 +131,7 @@ impl Answer {
                 location: None,
                 allow: None,
                 challenge: None,
+                limit: None,
             },
             Err(_) => Problem::Internal.into(),
         }
@@ -148,6 +166,12 @@ impl Answer {
         if let Some(challenge) = self.challenge {
             header.insert_header(WWW_AUTHENTICATE, challenge)?;
         }
+        if let Some(limit) = self.limit {
+            if let Some(policy) = limit.policy {
+                header.insert_header(RATELIMIT_POLICY, policy)?;
+            }
+            header.insert_header(RATELIMIT, limit.limit)?;
+        }
         session
             .write_response_header(Box::new(header), false)
             .await?;
@@ -155,13 +179,47 @@ impl Answer {
     }
 }
 
+/// Later than it would be worth while, by up to a tenth and half a minute: those who were told the
+/// same must not come back in the same second. The start of a sale is the same second for everybody.
+fn spread(problem: Problem, seconds: u64) -> u64 {
+    match problem {
+        Problem::NotStarted { .. } => seconds,
+        _ => seconds.saturating_add(fastrand::u64(0..=(seconds / 10).clamp(1, 30))),
+    }
+}
+
+fn limit(problem: Problem) -> Option<Box<LimitHeaders>> {
+    let (name, quota) = match problem {
+        Problem::Limited { .. } => ("sale", None),
+        Problem::ClientLimited { quota, .. } => ("client", Some(quota)),
+        _ => return None,
+    };
+    let seconds = problem.retry_after_s()?;
+    let policy = |Quota { tries, window_s }| format!("\"{name}\";q={tries};w={window_s}");
+    Some(Box::new(LimitHeaders {
+        policy: quota.map(policy),
+        limit: format!("\"{name}\";r=0;t={seconds}"),
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: [Problem; 27] = [
+    const ALL: [Problem; 30] = [
         Problem::SoldOut { wait_ms: None },
         Problem::Limited { wait_ms: 1 },
+        Problem::ClientLimited {
+            wait_ms: 1,
+            quota: Quota {
+                tries: 20,
+                window_s: 10,
+            },
+        },
+        Problem::NotTheShop,
+        Problem::WrongState {
+            state: ReservationState::Expired,
+        },
         Problem::NotStarted { wait_ms: 1 },
         Problem::Ended,
         Problem::Paused,
@@ -192,11 +250,13 @@ mod tests {
     #[test]
     fn every_problem_says_its_status_in_its_body_and_fits_one_packet() {
         for problem in ALL {
-            let body: serde_json::Value = serde_json::from_slice(&problem.body()).unwrap();
+            let body: serde_json::Value =
+                serde_json::from_slice(&problem.body(problem.status())).unwrap();
             assert_eq!(body["status"], problem.status().as_u16(), "{problem:?}");
+            assert_eq!(body["code"], problem.code());
             assert_eq!(body["type"], "about:blank");
             assert!(body["title"].is_string() && body["code"].is_string());
-            assert!(problem.body().len() < 300, "{problem:?}");
+            assert!(problem.body(problem.status()).len() < 300, "{problem:?}");
         }
     }
 
@@ -216,9 +276,42 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_to_wait_is_never_told_to_come_too_early_and_not_all_at_once() {
+        let told = |problem: Problem| Answer::from(problem).retry_after_s.unwrap();
+        let sold_out = Problem::SoldOut {
+            wait_ms: Some(100_000),
+        };
+        let mut all: Vec<u64> = (0..200).map(|_| told(sold_out)).collect();
+        all.sort_unstable();
+        assert!(all[0] >= 100 && all[199] <= 110, "{all:?}");
+        all.dedup();
+        assert!(all.len() > 5, "{all:?}");
+        let start = Problem::NotStarted { wait_ms: 100_000 };
+        assert!((0..200).all(|_| told(start) == 100));
+    }
+
+    #[test]
+    fn a_limit_is_told_in_headers_where_that_is_wanted() {
+        let quota = Quota {
+            tries: 20,
+            window_s: 10,
+        };
+        let problem = Problem::ClientLimited {
+            wait_ms: 6_100,
+            quota,
+        };
+        let told = |tells| Answer::refusal(problem, problem.status(), tells).limit;
+        assert!(told(false).is_none());
+        let headers = told(true).unwrap();
+        assert_eq!(headers.policy.as_deref(), Some("\"client\";q=20;w=10"));
+        assert_eq!(headers.limit, "\"client\";r=0;t=7");
+    }
+
+    #[test]
     fn the_contracts_example_of_a_problem_is_what_is_sent() {
+        let sold_out = Problem::SoldOut { wait_ms: None };
         assert_eq!(
-            Problem::SoldOut { wait_ms: None }.body(),
+            sold_out.body(sold_out.status()),
             r#"{"type":"about:blank","title":"Sold out","status":410,"code":"sold_out"}"#
         );
     }

@@ -1,8 +1,15 @@
 //! What a buy asks for: how many units, and under which token.
 
 use crate::problem::Problem;
-use http::HeaderMap;
+use crate::spelling;
+use http::{HeaderMap, HeaderName};
 use seckill_protocol::TOKEN_BYTES_MAX;
+
+const OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-http-method"),
+];
 
 /// The units that `?qty=` asks for; 1 if it does not say.
 ///
@@ -51,13 +58,9 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
 /// Whether a header asks a framework behind the proxy to see another method than the one that
 /// was checked here.
 pub(crate) fn overrides_method(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str().replace('_', "-");
-        matches!(
-            name.as_str(),
-            "x-http-method-override" | "x-method-override" | "x-http-method"
-        )
-    })
+    headers
+        .keys()
+        .any(|name| OVERRIDES.iter().any(|own| spelling::is_same(name, own)))
 }
 
 #[cfg(test)]
@@ -117,6 +120,7 @@ mod tests {
             "x-http-method-override",
             "x_http_method",
             "x-method_override",
+            "x.http-method.override",
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static("POST"));

@@ -4,12 +4,12 @@
 use crate::config::Mistakes;
 use crate::cookie::{CookieTable, SignedCookie};
 use crate::live::Look;
+use crate::networks::Networks;
 use crate::origin::Origins;
 use crate::problem::Problem;
 use crate::spelling;
 use crate::token::{TokenTable, Tokens};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ipnet::IpNet;
 use seckill_protocol::Uid;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ type Said<'h> = (&'h HeaderName, &'h HeaderValue);
 
 enum Proof {
     /// The header, from one of these networks.
-    Header(Vec<IpNet>),
+    Header(Networks),
     Token(Tokens),
     Cookie(SignedCookie),
 }
@@ -124,7 +124,7 @@ impl Buyers {
         let said = self.said(headers)?;
         match &self.proof {
             Proof::Header(trusted) => {
-                if !peer.is_some_and(|peer| is_in(trusted, peer)) {
+                if !peer.is_some_and(|peer| trusted.contains(peer)) {
                     return Err(Problem::NoBuyer);
                 }
                 let (_, value) = said
@@ -148,6 +148,14 @@ impl Buyers {
             self.origins.check(headers)?;
         }
         Ok(uid)
+    }
+
+    /// The networks whose word on the buyer is believed.
+    pub(crate) fn gateways(&self) -> Networks {
+        match &self.proof {
+            Proof::Header(trusted) => trusted.clone(),
+            Proof::Token(_) | Proof::Cookie(_) => Networks::default(),
+        }
     }
 
     /// The keys, if it takes any.
@@ -192,31 +200,16 @@ fn unless_denied(uid: Uid, said: Option<Said<'_>>) -> Result<Uid, Problem> {
     }
 }
 
-fn is_in(networks: &[IpNet], peer: IpAddr) -> bool {
-    // A socket that serves both families names an IPv4 peer ::ffff:a.b.c.d.
-    let peer = peer.to_canonical();
-    networks.iter().any(|network| network.contains(&peer))
-}
-
 fn header(name: &str) -> Result<HeaderName, String> {
     name.parse()
         .map_err(|_| format!("buyer.header: expected the name of a header, not {name:?}"))
 }
 
-fn trusted_peers(texts: &[String], mistakes: &mut Mistakes) -> Vec<IpNet> {
+fn trusted_peers(texts: &[String], mistakes: &mut Mistakes) -> Networks {
     if texts.is_empty() {
         mistakes.add("buyer.trusted_peers: expected at least one network, for example \"127.0.0.1/32\"; without one nobody can buy".to_owned());
     }
-    let mut networks = Vec::new();
-    for (at, text) in texts.iter().enumerate() {
-        match text.parse() {
-            Ok(network) => networks.push(network),
-            Err(_) => mistakes.add(format!(
-                "buyer.trusted_peers[{at}]: expected a network, for example \"10.0.0.0/8\", not {text:?}"
-            )),
-        }
-    }
-    networks
+    Networks::new("buyer.trusted_peers", texts, mistakes)
 }
 
 #[cfg(test)]
@@ -227,7 +220,11 @@ mod tests {
 
     fn identify_by(peer: &str, headers: &[(&'static str, &[u8])]) -> Result<String, Problem> {
         let buyers = Buyers {
-            proof: Proof::Header(vec!["10.0.0.0/8".parse().unwrap()]),
+            proof: Proof::Header(Networks::new(
+                "",
+                &["10.0.0.0/8".to_owned()],
+                &mut Mistakes::default(),
+            )),
             header: HeaderName::from_static("x-user-id"),
             origins: Origins::new(&[]).unwrap(),
         };

@@ -8,6 +8,8 @@ mod route;
 pub(crate) use crate::config::redis::RedisSettings;
 
 use crate::buyer::{BuyerTable, Buyers};
+use crate::callback::Callback;
+use crate::client::{ClientTable, Clients};
 use crate::config::redis::RedisTable;
 use crate::config::route::RouteTable;
 use crate::shop::{Shop, ShopTable};
@@ -20,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// The parts of the file that [`Site`] is made of.
-const RENEWED: [&str; 3] = ["buyer", "route", "shop"];
+const RENEWED: [&str; 5] = ["buyer", "client", "rate_limit_headers", "route", "shop"];
 
 /// Everything a start needs, checked.
 pub(crate) struct Config {
@@ -54,6 +56,10 @@ struct File {
     redis: RedisTable,
     shop: ShopTable,
     buyer: BuyerTable,
+    #[serde(default)]
+    client: ClientTable,
+    #[serde(default)]
+    rate_limit_headers: bool,
     metrics: Option<MetricsTable>,
     #[serde(default, rename = "route")]
     routes: Vec<RouteTable>,
@@ -101,6 +107,10 @@ impl Config {
         let signing = signing.map(|table| Signing::new(table, &mut mistakes));
         let shop = Shop::new(&file.shop, &mut mistakes);
         let buyers = Buyers::new(&file.buyer, &mut mistakes);
+        let callback = file.shop.callback.as_ref();
+        let callback = callback.map(|table| Callback::new(table, &mut mistakes));
+        let gateways = buyers.as_ref().map(Buyers::gateways).unwrap_or_default();
+        let clients = Clients::new(&file.client, gateways, &mut mistakes);
         let routes = route::routes(&file.routes, &mut mistakes);
 
         match (listen, threads, redis, metrics, shop, buyers) {
@@ -117,6 +127,9 @@ impl Config {
                         buyers,
                         shop,
                         signing: signing.flatten(),
+                        callback: callback.flatten(),
+                        clients,
+                        tells_limits: file.rate_limit_headers,
                     },
                     fixed: Fixed::of(text),
                 })

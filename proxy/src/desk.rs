@@ -5,10 +5,11 @@ use crate::answer::Answer;
 use crate::body;
 use crate::buy;
 use crate::forward::{Forward, Passages};
-use crate::gate::Gate;
+use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::metrics::Unreserved;
-use crate::problem::Problem;
-use crate::route::{Fail, Mode, Place};
+use crate::problem::{Problem, rejection};
+use crate::route::{Fail, Mode, Place, Route};
+use crate::shadow::Shadows;
 use crate::site::Site;
 use http::{HeaderMap, Method};
 use seckill_protocol::{ReservationId, Uid, Verdict};
@@ -20,6 +21,7 @@ pub(crate) struct Desk {
     gate: Arc<Gate>,
     passages: Passages,
     unreserved: Arc<Unreserved>,
+    shadows: Arc<Shadows>,
 }
 
 /// What is asked, and by whom.
@@ -55,12 +57,14 @@ pub(crate) enum Decision {
 // === impl Desk ===
 
 impl Desk {
-    /// Asks `gate`, and counts in `unreserved` whom it could not ask.
-    pub(crate) fn new(gate: Arc<Gate>, unreserved: Arc<Unreserved>) -> Self {
+    /// Asks `gate`, and counts in `unreserved` whom it could not ask, and in `shadows` for whom it
+    /// only looked on.
+    pub(crate) fn new(gate: Arc<Gate>, unreserved: Arc<Unreserved>, shadows: Arc<Shadows>) -> Self {
         Self {
             gate,
             passages: Passages::default(),
             unreserved,
+            shadows,
         }
     }
 
@@ -71,30 +75,74 @@ impl Desk {
 
     /// Says what becomes of a request.
     pub(crate) async fn decide(&self, site: &Site, asked: &Asked<'_>) -> Decision {
-        let method = asked.method;
         let place = site.routes.place(asked.path);
-        if place == Place::Elsewhere {
-            return Decision::Pass;
-        }
-        if place == Place::Disguised || buy::overrides_method(asked.headers) {
-            return Problem::BadRequest.into();
-        }
-        let reads = method == Method::GET || method == Method::HEAD;
         let decided = match place {
-            Place::Sale { mode, sid } if method == Method::POST => {
-                self.buy(site, asked, mode, sid).await
+            Place::Elsewhere => return Decision::Pass,
+            Place::Sale { route, sid } if route.mode == Mode::Shadow => {
+                if asked.method == Method::POST {
+                    self.shadows.watch(&self.gate, site, asked, sid);
+                }
+                return Decision::Pass;
             }
-            Place::BadSid if method == Method::POST => Err(Problem::BadSale),
-            Place::Reservation { sid, rid } if reads => {
-                self.reservation(site, asked, sid, rid).await
-            }
-            Place::Sale { .. } | Place::BadSid if reads => Ok(Decision::Pass),
-            Place::Reservation { .. } => Err(Problem::MethodNotAllowed { allow: "GET, HEAD" }),
-            _ => Err(Problem::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            }),
+            Place::Disguised => Err(Problem::BadRequest),
+            _ if buy::overrides_method(asked.headers) => Err(Problem::BadRequest),
+            Place::Sale { route, sid } => self.at_sale(site, asked, route, sid).await,
+            Place::BadSid if asked.method == Method::POST => Err(Problem::BadSale),
+            Place::BadSid => self.passed(asked),
+            Place::Reservation { sid, rid } => self.at_reservation(site, asked, sid, rid).await,
+            Place::Confirmation { sid, rid } => self.confirm(site, asked, sid, rid).await,
         };
-        decided.unwrap_or_else(Decision::from)
+        decided.unwrap_or_else(|problem| {
+            let status = match place {
+                Place::Sale { route, .. } => route.statuses.of(problem),
+                _ => problem.status(),
+            };
+            Answer::refusal(problem, status, site.tells_limits).into()
+        })
+    }
+
+    async fn at_sale(
+        &self,
+        site: &Site,
+        asked: &Asked<'_>,
+        route: &Route,
+        sid: &str,
+    ) -> Result<Decision, Problem> {
+        if asked.method != Method::POST {
+            return self.passed(asked);
+        }
+        site.clients.admit(asked.peer, asked.headers)?;
+        self.buy(site, asked, route.mode, sid).await
+    }
+
+    async fn at_reservation(
+        &self,
+        site: &Site,
+        asked: &Asked<'_>,
+        sid: &str,
+        rid: &str,
+    ) -> Result<Decision, Problem> {
+        site.clients.admit(asked.peer, asked.headers)?;
+        if asked.method == Method::DELETE {
+            self.cancel(site, asked, sid, rid).await
+        } else if asked.reads() {
+            self.show(site, asked, sid, rid).await
+        } else {
+            Err(Problem::MethodNotAllowed {
+                allow: "GET, HEAD, DELETE",
+            })
+        }
+    }
+
+    /// What is no buy at a path that sells: a page of the shop's, or nothing.
+    fn passed(&self, asked: &Asked<'_>) -> Result<Decision, Problem> {
+        if asked.reads() {
+            Ok(Decision::Pass)
+        } else {
+            Err(Problem::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }
     }
 
     async fn buy(
@@ -120,8 +168,6 @@ impl Desk {
         };
         let path = asked.path;
         match (verdict, mode) {
-            (Verdict::Accepted(rid), Mode::Queue) => Ok(Answer::queued(path, sid, rid).into()),
-            (Verdict::Duplicate(rid), Mode::Queue) => Ok(Answer::duplicate(path, sid, rid).into()),
             (Verdict::Accepted(rid), Mode::Forward(how)) => self
                 .passages
                 .accepted(sid, rid, uid, qty, how)
@@ -132,29 +178,102 @@ impl Desk {
                     .repeated(sid, &reservation, uid, how)
                     .map(Decision::Forward)
             }
-            (Verdict::SoldOut { wait_ms }, _) => Err(Problem::SoldOut { wait_ms }),
-            (Verdict::Limited { wait_ms }, _) => Err(Problem::Limited { wait_ms }),
-            (Verdict::NotStarted { wait_ms }, _) => Err(Problem::NotStarted { wait_ms }),
-            (Verdict::Ended, _) => Err(Problem::Ended),
-            (Verdict::Paused, _) => Err(Problem::Paused),
+            (Verdict::Accepted(rid), _) => Ok(Answer::queued(path, sid, rid).into()),
+            (Verdict::Duplicate(rid), _) => Ok(Answer::duplicate(path, sid, rid).into()),
+            (verdict, _) => Err(rejection(verdict).unwrap_or(Problem::Internal)),
         }
     }
 
-    async fn reservation(
+    async fn show(
         &self,
         site: &Site,
         asked: &Asked<'_>,
         sid: &str,
         rid: &str,
     ) -> Result<Decision, Problem> {
-        let uid: Uid = site.buyers.identify(asked.peer, asked.headers)?;
-        let rid: ReservationId = rid.parse().map_err(|_| Problem::UnknownReservation)?;
-        let reservation = self.gate.reservation(sid, rid).await?;
-        // Somebody else's is as unknown as none: ids can be guessed.
-        if reservation.uid != uid.as_str() {
-            return Err(Problem::UnknownReservation);
-        }
+        let uid = site.buyers.identify(asked.peer, asked.headers)?;
+        let reservation = self.gate.reservation(sid, parse(rid)?).await?;
+        owned(&reservation, &uid)?;
         Ok(Answer::reservation(sid, &reservation).into())
+    }
+
+    /// For the owner, and for the shop.
+    async fn cancel(
+        &self,
+        site: &Site,
+        asked: &Asked<'_>,
+        sid: &str,
+        rid: &str,
+    ) -> Result<Decision, Problem> {
+        let rid = parse(rid)?;
+        if !asked.is_shops(site) {
+            let uid = site.buyers.buying(asked.peer, asked.headers)?;
+            owned(&self.gate.reservation(sid, rid).await?, &uid)?;
+        }
+        self.settle(sid, rid, Outcome::Cancel).await
+    }
+
+    /// For the shop.
+    async fn confirm(
+        &self,
+        site: &Site,
+        asked: &Asked<'_>,
+        sid: &str,
+        rid: &str,
+    ) -> Result<Decision, Problem> {
+        if asked.method != Method::POST {
+            return Err(Problem::MethodNotAllowed { allow: "POST" });
+        }
+        if !asked.is_shops(site) {
+            return Err(Problem::NotTheShop);
+        }
+        self.settle(sid, parse(rid)?, Outcome::Confirm).await
+    }
+
+    async fn settle(
+        &self,
+        sid: &str,
+        rid: ReservationId,
+        outcome: Outcome,
+    ) -> Result<Decision, Problem> {
+        let _passage = self.passages.enter(sid, rid)?;
+        let settled = self.gate.settle(sid, rid, outcome).await;
+        if let Err(NotSettled::Unknown(_)) = settled {
+            return Err(Problem::Unavailable);
+        }
+        let reservation = self.gate.reservation(sid, rid).await?;
+        match settled {
+            Ok(()) => Ok(Answer::reservation(sid, &reservation).into()),
+            Err(_) => Err(Problem::WrongState {
+                state: reservation.state,
+            }),
+        }
+    }
+}
+
+fn parse(rid: &str) -> Result<ReservationId, Problem> {
+    rid.parse().map_err(|_| Problem::UnknownReservation)
+}
+
+/// Somebody else's is as unknown as none: ids can be guessed.
+fn owned(reservation: &Reservation, uid: &Uid) -> Result<(), Problem> {
+    if reservation.uid == uid.as_str() {
+        Ok(())
+    } else {
+        Err(Problem::UnknownReservation)
+    }
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    fn reads(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    fn is_shops(&self, site: &Site) -> bool {
+        let callback = site.callback.as_ref();
+        callback.is_some_and(|callback| callback.is_shop(self.peer, self.headers))
     }
 }
 
@@ -163,11 +282,5 @@ impl Desk {
 impl From<Answer> for Decision {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
-    }
-}
-
-impl From<Problem> for Decision {
-    fn from(problem: Problem) -> Self {
-        Self::Answer(problem.into())
     }
 }

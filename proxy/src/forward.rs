@@ -37,7 +37,7 @@ type Passing = (String, ReservationId);
 
 /// One reservation's turn at the shop; ends when dropped.
 #[derive(Debug)]
-struct Passage {
+pub(crate) struct Passage {
     passing: Passing,
     all: Arc<Mutex<HashSet<Passing>>>,
 }
@@ -104,7 +104,11 @@ impl Passages {
         })
     }
 
-    fn enter(&self, sid: &str, rid: ReservationId) -> Result<Passage, Problem> {
+    /// Keeps everybody else from a reservation as long as the result lives.
+    ///
+    /// # Errors
+    /// [`Problem::InProgress`] if somebody is at it.
+    pub(crate) fn enter(&self, sid: &str, rid: ReservationId) -> Result<Passage, Problem> {
         let passing = (sid.to_owned(), rid);
         let entered = self
             .0

@@ -5,14 +5,17 @@
 //!
 //! * `front`: whether its head arrives in time
 //! * `route`: whether it is a buy
+//! * `client`: where it comes from, and whether that is too often (`limit`)
 //! * `buyer`: who buys, by what a peer says, a `token` or a `cookie`, and from whose page (`origin`)
 //! * `buy`: how many units, under which token
 //! * `gate`: what the module says. `shut` remembers it for a sale that turns everybody away, until
 //!   `news` tells of the sale; `convoy` lets tries travel together, over the connection that `link`
 //!   keeps; `refusal` and `standing` know how Redis says that it does not decide
-//! * `problem`: why it is not served, if it is not
+//! * `problem`: why it is not served, if it is not, and `statuses` how that is said here
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
 //! * `sign`: what proves to the shop that it was told by the proxy
+//! * `shadow`: what would have become of it, where nothing is decided yet
+//! * `callback`: whether it is the shop that says what became of a reservation
 //! * `forward`: what the shop's answer makes of a reservation
 //!
 //! `desk` calls them and decides, `proxy` does it. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
@@ -20,13 +23,15 @@
 //! `site` is what can change while buyers buy, and `shop` who answers what is not turned away.
 //! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `metrics` shows
 //! what was counted, `throttle` keeps the log readable, `pauses` says when to try again, and
-//! `spelling` which headers a shop could take for each other.
+//! `spelling` which headers a shop could take for each other. `networks` are lists of them.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod body;
 mod buy;
 mod buyer;
+mod callback;
+mod client;
 mod clock;
 mod config;
 mod convoy;
@@ -36,9 +41,11 @@ mod doors;
 mod forward;
 mod front;
 mod gate;
+mod limit;
 mod link;
 mod live;
 mod metrics;
+mod networks;
 mod news;
 mod origin;
 mod pauses;
@@ -49,6 +56,7 @@ mod ring;
 mod route;
 mod sales;
 mod secret;
+mod shadow;
 mod shop;
 mod shut;
 mod sign;
@@ -56,6 +64,7 @@ mod signals;
 mod site;
 mod spelling;
 mod standing;
+mod statuses;
 mod throttle;
 mod token;
 
@@ -69,6 +78,7 @@ use crate::metrics::{Metrics, Unreserved};
 use crate::news::News;
 use crate::proxy::Proxy;
 use crate::sales::Sales;
+use crate::shadow::Shadows;
 use crate::signals::Signals;
 use crate::site::Renewal;
 use anyhow::Context;
@@ -171,14 +181,22 @@ fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
     renewal.threads = Some(1);
     server.add_service(renewal);
     let unreserved = Arc::new(Unreserved::default());
+    let shadows = Arc::new(Shadows::default());
     if let Some(address) = config.metrics {
-        let metrics = Metrics::new(Arc::clone(&gate), Arc::clone(&unreserved));
+        let metrics = Metrics::new(
+            Arc::clone(&gate),
+            Arc::clone(&unreserved),
+            Arc::clone(&shadows),
+        );
         let mut service = listening::Service::new("metrics".to_owned(), metrics);
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
         server.add_service(service);
     }
-    let proxy = Proxy::new(site, Arc::new(Desk::new(Arc::clone(&gate), unreserved)));
+    let proxy = Proxy::new(
+        site,
+        Arc::new(Desk::new(Arc::clone(&gate), unreserved, shadows)),
+    );
     let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
     server.add_service(Doors::new(config.listen, front, gate));
     server.run(RunArgs {

@@ -1,6 +1,7 @@
 //! What this proxy has counted, for Prometheus: `GET /metrics` on an address of its own.
 
 use crate::gate::Gate;
+use crate::shadow::Shadows;
 use async_trait::async_trait;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -20,6 +21,7 @@ pub(crate) struct Unreserved(AtomicU64);
 pub(crate) struct Metrics {
     gate: Arc<Gate>,
     unreserved: Arc<Unreserved>,
+    shadows: Arc<Shadows>,
 }
 
 // === impl Unreserved ===
@@ -35,8 +37,16 @@ impl Unreserved {
 
 impl Metrics {
     /// Shows the counters of these.
-    pub(crate) const fn new(gate: Arc<Gate>, unreserved: Arc<Unreserved>) -> Self {
-        Self { gate, unreserved }
+    pub(crate) const fn new(
+        gate: Arc<Gate>,
+        unreserved: Arc<Unreserved>,
+        shadows: Arc<Shadows>,
+    ) -> Self {
+        Self {
+            gate,
+            unreserved,
+            shadows,
+        }
     }
 
     fn text(&self) -> String {
@@ -71,6 +81,13 @@ impl Metrics {
             "seckill_proxy_unreserved_total",
             "Buys forwarded to the shop without a reservation.",
             &[(String::new(), self.unreserved.0.load(Ordering::Relaxed))],
+        );
+        let shadows = self.shadows.counts().into_iter();
+        let shadows = shadows.map(|(code, count)| (format!("{{code=\"{code}\"}}"), count));
+        counter(
+            "seckill_proxy_shadow_total",
+            "What would have become of the buys of shadow routes.",
+            &shadows.collect::<Vec<_>>(),
         );
         text
     }

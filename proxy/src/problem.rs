@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use seckill_protocol::{ReservationState, Verdict};
 
 /// How long to wait, in seconds, before asking again where only a person or a restart helps.
 const RETRY_PAUSED_S: u64 = 5;
@@ -17,6 +18,8 @@ pub(crate) enum Problem {
     SoldOut { wait_ms: Option<u64> },
     /// Too many tries.
     Limited { wait_ms: u64 },
+    /// Too many tries from one address.
+    ClientLimited { wait_ms: u64, quota: Quota },
     /// The sale has not started.
     NotStarted { wait_ms: u64 },
     /// The sale is over.
@@ -47,6 +50,10 @@ pub(crate) enum Problem {
     UnknownReservation,
     /// The reservation that this key stands for was given up or ran out.
     ReservationGone,
+    /// The reservation cannot become what was asked for any more.
+    WrongState { state: ReservationState },
+    /// Nobody who is believed says that the shop asks.
+    NotTheShop,
     /// The shop is still busy with the same reservation.
     InProgress,
     /// The body is longer than a buy needs.
@@ -65,15 +72,33 @@ pub(crate) enum Problem {
     Internal,
 }
 
+/// How often somebody may try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    /// So many tries
+    pub(crate) tries: u32,
+    /// in so many seconds.
+    pub(crate) window_s: u32,
+}
+
+/// What the body of a problem says.
+struct Text {
+    code: &'static str,
+    body: &'static str,
+}
+
 /// The body of a problem, complete at compile time.
-macro_rules! body {
+macro_rules! text {
     ($title:literal, $status:literal, $code:literal $(, $detail:literal)?) => {
-        concat!(
-            r#"{"type":"about:blank","title":""#, $title,
-            r#"","status":"#, $status,
-            $(r#","detail":""#, $detail, r#"""#,)?
-            r#","code":""#, $code, r#""}"#
-        )
+        Text {
+            code: $code,
+            body: concat!(
+                r#"{"type":"about:blank","title":""#, $title,
+                r#"","status":"#, $status,
+                $(r#","detail":""#, $detail, r#"""#,)?
+                r#","code":""#, $code, r#""}"#
+            ),
+        }
     };
 }
 
@@ -83,10 +108,10 @@ impl Problem {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::SoldOut { .. } | Self::Ended => StatusCode::GONE,
-            Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Limited { .. } | Self::ClientLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotStarted { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Paused | Self::Unavailable | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NoBuyer | Self::BadToken { .. } | Self::BadCookie { .. } => {
+            Self::NoBuyer | Self::BadToken { .. } | Self::BadCookie { .. } | Self::NotTheShop => {
                 StatusCode::UNAUTHORIZED
             }
             Self::BadSale
@@ -95,7 +120,9 @@ impl Problem {
             | Self::BadIdempotencyKey
             | Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::UnknownSale | Self::UnknownReservation => StatusCode::NOT_FOUND,
-            Self::ReservationGone | Self::InProgress => StatusCode::CONFLICT,
+            Self::ReservationGone | Self::WrongState { .. } | Self::InProgress => {
+                StatusCode::CONFLICT
+            }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::ShopUnavailable => StatusCode::BAD_GATEWAY,
@@ -104,100 +131,129 @@ impl Problem {
         }
     }
 
-    pub(crate) fn body(self) -> Bytes {
-        let text = match self {
-            Self::NotStarted { wait_ms } => {
-                return Bytes::from(format!(
-                    r#"{{"type":"about:blank","title":"Not started","status":403,"code":"not_started","starts_in_ms":{wait_ms}}}"#
-                ));
-            }
-            Self::SoldOut { .. } => body!("Sold out", 410, "sold_out"),
-            Self::Limited { .. } => body!("Too many tries", 429, "limited"),
-            Self::Ended => body!("The sale is over", 410, "ended"),
-            Self::Paused => body!("The sale is paused", 503, "paused"),
-            Self::NoBuyer => body!(
+    /// The word for it that does not change.
+    pub(crate) const fn code(self) -> &'static str {
+        self.text().code
+    }
+
+    /// The body, for a `status` that may be another than its own.
+    pub(crate) fn body(self, status: StatusCode) -> Bytes {
+        let body = self.text().body;
+        let own = self.status();
+        let more = match self {
+            Self::NotStarted { wait_ms } => format!(r#","starts_in_ms":{wait_ms}}}"#),
+            Self::WrongState { state } => format!(r#","reservation":"{state}"}}"#),
+            _ if status == own => return Bytes::from_static(body.as_bytes()),
+            _ => "}".to_owned(),
+        };
+        let open = body.strip_suffix('}').unwrap_or(body);
+        let said = format!(r#""status":{}"#, own.as_u16());
+        let says = format!(r#""status":{}"#, status.as_u16());
+        Bytes::from(open.replacen(&said, &says, 1) + &more)
+    }
+
+    const fn text(self) -> Text {
+        match self {
+            Self::NotStarted { .. } => text!("Not started", 403, "not_started"),
+            Self::SoldOut { .. } => text!("Sold out", 410, "sold_out"),
+            Self::Limited { .. } => text!("Too many tries", 429, "limited"),
+            Self::ClientLimited { .. } => text!(
+                "Too many tries",
+                429,
+                "client_limited",
+                "Too many tries came from this address."
+            ),
+            Self::Ended => text!("The sale is over", 410, "ended"),
+            Self::Paused => text!("The sale is paused", 503, "paused"),
+            Self::NoBuyer => text!(
                 "Not signed in",
                 401,
                 "no_buyer",
                 "Nobody who is believed here said who the buyer is."
             ),
-            Self::BadToken { expired: false } => body!(
+            Self::BadToken { expired: false } => text!(
                 "Bad token",
                 401,
                 "bad_token",
                 "The token is not one that is believed here."
             ),
-            Self::BadToken { expired: true } => body!("Token expired", 401, "expired_token"),
-            Self::BadCookie { expired: false } => body!(
+            Self::BadToken { expired: true } => text!("Token expired", 401, "expired_token"),
+            Self::BadCookie { expired: false } => text!(
                 "Bad cookie",
                 401,
                 "bad_cookie",
                 "The signed cookie is not one that is believed here."
             ),
-            Self::BadCookie { expired: true } => body!("Cookie expired", 401, "expired_cookie"),
-            Self::CrossSite => body!(
+            Self::BadCookie { expired: true } => text!("Cookie expired", 401, "expired_cookie"),
+            Self::CrossSite => text!(
                 "Not from here",
                 403,
                 "cross_site",
                 "A buy has to come from the shop's own pages."
             ),
-            Self::BadSale => body!(
+            Self::BadSale => text!(
                 "Bad sale",
                 400,
                 "bad_sale",
                 "Expected 1 to 64 of A-Z a-z 0-9 _ -."
             ),
-            Self::BadBuyer => body!(
+            Self::BadBuyer => text!(
                 "Bad buyer",
                 400,
                 "bad_buyer",
                 "Expected one id, said once, of 1 to 128 bytes of UTF-8 without control characters."
             ),
-            Self::BadQuantity => body!(
+            Self::BadQuantity => text!(
                 "Bad quantity",
                 400,
                 "bad_quantity",
                 "Expected one qty, a whole number from 1 up to the sale's limit."
             ),
-            Self::BadIdempotencyKey => body!(
+            Self::BadIdempotencyKey => text!(
                 "Bad Idempotency-Key",
                 400,
                 "bad_idempotency_key",
                 "Expected one key of 1 to 128 visible ASCII characters."
             ),
-            Self::BadRequest => body!(
+            Self::BadRequest => text!(
                 "Bad request",
                 400,
                 "bad_request",
                 "Expected the path in its plain spelling, and no header that overrides the method."
             ),
-            Self::UnknownSale => body!("Unknown sale", 404, "unknown_sale"),
-            Self::UnknownReservation => body!("Unknown reservation", 404, "unknown_reservation"),
-            Self::ReservationGone => body!(
+            Self::UnknownSale => text!("Unknown sale", 404, "unknown_sale"),
+            Self::UnknownReservation => text!("Unknown reservation", 404, "unknown_reservation"),
+            Self::ReservationGone => text!(
                 "Reservation is gone",
                 409,
                 "reservation_gone",
                 "The reservation of this Idempotency-Key was cancelled or expired. Try again with a new key."
             ),
-            Self::InProgress => body!(
+            Self::WrongState { .. } => text!("Too late for that", 409, "wrong_state"),
+            Self::NotTheShop => text!(
+                "Not the shop",
+                401,
+                "not_the_shop",
+                "Expected Authorization: Bearer and a key of shop.callback."
+            ),
+            Self::InProgress => text!(
                 "In progress",
                 409,
                 "in_progress",
                 "The shop is still busy with this reservation."
             ),
-            Self::BodyTooLarge => body!(
+            Self::BodyTooLarge => text!(
                 "Body too large",
                 413,
                 "body_too_large",
                 "Expected at most 8192 bytes."
             ),
-            Self::MethodNotAllowed { .. } => body!("Method not allowed", 405, "method_not_allowed"),
-            Self::Unavailable | Self::Overloaded => body!("Try again", 503, "unavailable"),
-            Self::ShopUnavailable => body!("The shop is unavailable", 502, "shop_unavailable"),
-            Self::ShopTimeout => body!("The shop is too slow", 504, "shop_unavailable"),
-            Self::Internal => body!("Internal error", 500, "internal"),
-        };
-        Bytes::from_static(text.as_bytes())
+            Self::MethodNotAllowed { .. } => text!("Method not allowed", 405, "method_not_allowed"),
+            Self::Unavailable | Self::Overloaded => text!("Try again", 503, "unavailable"),
+            Self::ShopUnavailable => text!("The shop is unavailable", 502, "shop_unavailable"),
+            Self::ShopTimeout => text!("The shop is too slow", 504, "shop_unavailable"),
+            Self::Internal => text!("Internal error", 500, "internal"),
+        }
     }
 
     /// How to prove who one is, where HTTP has a word for it.
@@ -212,9 +268,9 @@ impl Problem {
     pub(crate) fn retry_after_s(self) -> Option<u64> {
         match self {
             Self::SoldOut { wait_ms } => wait_ms.map(whole_seconds),
-            Self::Limited { wait_ms } | Self::NotStarted { wait_ms } => {
-                Some(whole_seconds(wait_ms))
-            }
+            Self::Limited { wait_ms }
+            | Self::ClientLimited { wait_ms, .. }
+            | Self::NotStarted { wait_ms } => Some(whole_seconds(wait_ms)),
             Self::Paused => Some(RETRY_PAUSED_S),
             Self::InProgress
             | Self::Unavailable
@@ -224,6 +280,18 @@ impl Problem {
             _ => None,
         }
     }
+}
+
+/// Why the module grants nothing; `None` if it has granted something.
+pub(crate) const fn rejection(verdict: Verdict) -> Option<Problem> {
+    Some(match verdict {
+        Verdict::Accepted(_) | Verdict::Duplicate(_) => return None,
+        Verdict::SoldOut { wait_ms } => Problem::SoldOut { wait_ms },
+        Verdict::Limited { wait_ms } => Problem::Limited { wait_ms },
+        Verdict::NotStarted { wait_ms } => Problem::NotStarted { wait_ms },
+        Verdict::Ended => Problem::Ended,
+        Verdict::Paused => Problem::Paused,
+    })
 }
 
 /// Rounded up, and never 0: "now" would be too early.

@@ -19,7 +19,7 @@ use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use seckill_protocol::Uid;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -112,6 +112,12 @@ impl Proxy {
     }
 }
 
+/// Who has connected.
+fn peer(session: &Session) -> Option<IpAddr> {
+    let address = session.client_addr()?.as_inet()?;
+    Some(address.ip())
+}
+
 /// Whether some server could take a header for one of ours.
 fn could_be_ours(name: &HeaderName) -> bool {
     spelling::has_prefix(name, OURS)
@@ -143,17 +149,13 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, request: &mut Request) -> Result<bool> {
-        let peer = session
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(SocketAddr::ip);
         let head = session.req_header();
         let asked = Asked {
             method: &head.method,
             path: head.uri.path(),
             query: head.uri.query(),
             headers: &head.headers,
-            peer,
+            peer: peer(session),
         };
         match self.desk.decide(&request.site, &asked).await {
             Decision::Pass => Ok(false),
@@ -212,6 +214,10 @@ impl ProxyHttp for Proxy {
             upstream.insert_header(QUANTITY, unasked.qty)?;
             upstream.insert_header(UNRESERVED, "1")?;
         }
+        let is_tls = session.digest().is_some_and(|d| d.ssl_digest.is_some());
+        let scheme = if is_tls { "https" } else { "http" };
+        let clients = &request.site.clients;
+        clients.introduce(peer(session), scheme, upstream)?;
         if must_not_repeat(&session.req_header().method) {
             upstream.insert_header(CONNECTION, "close")?;
         }

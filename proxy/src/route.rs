@@ -4,6 +4,7 @@
 //! collapse its slashes. Whatever could mean a guarded path to some shop, but is not spelled as the
 //! guard spells it, is neither a buy nor let through: it is refused.
 
+use crate::statuses::Statuses;
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,17 +18,22 @@ const SID_BYTES_MAX: usize = 64;
 /// The segment that comes between a sale and a reservation of it.
 const RESERVATIONS: &str = "reservations";
 
+/// The segment after a reservation where the shop says that it is paid for.
+const CONFIRMATION: &str = "confirm";
+
 /// The guarded paths.
 #[derive(Debug)]
 pub(crate) struct Routes(Vec<Route>);
 
 /// One guarded path and what is done with its buys.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// The path.
     pub(crate) pattern: Pattern,
     /// What is done with an accepted buy.
     pub(crate) mode: Mode,
+    /// What a rejected one is answered.
+    pub(crate) statuses: Statuses,
 }
 
 /// What is done with an accepted buy.
@@ -37,6 +43,8 @@ pub(crate) enum Mode {
     Queue,
     /// It goes on to the shop.
     Forward(Forwarding),
+    /// So does everything, and what would have been decided is counted.
+    Shadow,
 }
 
 /// How a buy goes on to the shop.
@@ -87,9 +95,11 @@ pub(crate) struct PatternError;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Place<'p> {
     /// The sale `sid`.
-    Sale { mode: Mode, sid: &'p str },
+    Sale { route: &'p Route, sid: &'p str },
     /// The reservation `rid` of the sale `sid`.
     Reservation { sid: &'p str, rid: &'p str },
+    /// Where that reservation is confirmed.
+    Confirmation { sid: &'p str, rid: &'p str },
     /// A guarded path, but no sale is called that.
     BadSid,
     /// A guarded path under another spelling.
@@ -107,28 +117,26 @@ impl Routes {
     }
 
     /// Says what a request's path is. `path` as it came, without the query.
-    pub(crate) fn place<'p>(&self, path: &'p str) -> Place<'p> {
+    pub(crate) fn place<'p>(&'p self, path: &'p str) -> Place<'p> {
         let Some(plain) = path.strip_prefix('/') else {
             // `OPTIONS *` and the like name no path.
             return Place::Elsewhere;
         };
         let segments: Vec<&str> = plain.split('/').collect();
         for route in &self.0 {
-            let place = match route.pattern.exactly(&segments) {
-                Some((sid, [])) => Place::Sale {
-                    mode: route.mode,
-                    sid,
-                },
-                Some((sid, [reservations, rid])) if *reservations == RESERVATIONS => {
-                    Place::Reservation { sid, rid }
-                }
+            let Some((sid, below)) = route.pattern.exactly(&segments) else {
+                continue;
+            };
+            let place = match below {
+                [] => Place::Sale { route, sid },
+                [RESERVATIONS, rid] => Place::Reservation { sid, rid },
+                [RESERVATIONS, rid, CONFIRMATION] => Place::Confirmation { sid, rid },
                 _ => continue,
             };
-            return match place {
-                Place::Sale { sid, .. } | Place::Reservation { sid, .. } if !is_sid(sid) => {
-                    Place::BadSid
-                }
-                place => place,
+            return match (is_sid(sid), &route.mode) {
+                (true, _) => place,
+                (false, Mode::Shadow) => Place::Elsewhere,
+                (false, _) => Place::BadSid,
             };
         }
         if self.is_disguised(path) {
@@ -143,7 +151,8 @@ impl Routes {
         for _ in 0..=DECODINGS_MAX {
             for with_parameters in [true, false] {
                 let segments = resolve(&reading, with_parameters);
-                if self.0.iter().any(|r| r.pattern.loosely(&segments)) {
+                let mut guarded = self.0.iter().filter(|route| route.mode != Mode::Shadow);
+                if guarded.any(|route| route.pattern.loosely(&segments)) {
                     return true;
                 }
             }
@@ -248,6 +257,7 @@ impl Pattern {
         let of_sale = match tail {
             [] => true,
             [reservations, _] => reservations == RESERVATIONS,
+            [reservations, _, confirm] => reservations == RESERVATIONS && confirm == CONFIRMATION,
             _ => false,
         };
         of_sale
@@ -323,6 +333,7 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Queue => f.write_str("queue"),
+            Self::Shadow => f.write_str("shadow"),
             Self::Forward(how) => write!(f, "forward{how}"),
         }
     }
@@ -354,10 +365,12 @@ mod tests {
         let route = |path: &str, mode| Route {
             pattern: path.parse().unwrap(),
             mode,
+            statuses: Statuses::default(),
         };
         Routes::new(vec![
             route("/seckill/{sid}", Mode::Queue),
             route("/shop/{sid}/buy", CONFIRM),
+            route("/trial/{sid}", Mode::Shadow),
         ])
     }
 
@@ -367,20 +380,27 @@ mod tests {
         assert_eq!(
             routes.place("/seckill/1001"),
             Place::Sale {
-                mode: Mode::Queue,
+                route: &routes.0[0],
                 sid: "1001"
             }
         );
         assert_eq!(
             routes.place("/shop/a_B-9/buy"),
             Place::Sale {
-                mode: CONFIRM,
+                route: &routes.0[1],
                 sid: "a_B-9"
             }
         );
         assert_eq!(
             routes.place("/seckill/1001/reservations/7-1"),
             Place::Reservation {
+                sid: "1001",
+                rid: "7-1"
+            }
+        );
+        assert_eq!(
+            routes.place("/seckill/1001/reservations/7-1/confirm"),
+            Place::Confirmation {
                 sid: "1001",
                 rid: "7-1"
             }
@@ -402,6 +422,9 @@ mod tests {
             "/100%25/of/it",
             "/a//b",
             "/seckiller/1001",
+            "/Trial/1001",
+            "/trial//1001",
+            "/trial/a.b",
         ] {
             assert_eq!(routes.place(path), Place::Elsewhere, "{path}");
         }
@@ -447,6 +470,8 @@ mod tests {
             "/sec%E2%84%AAill/1001",
             "/seckill/1001%2freservations/7-1",
             "/seckill/1001/Reservations/7-1",
+            "/seckill/1001/reservations/7-1/Confirm",
+            "/seckill/1001/reservations/7-1//confirm",
             "/shop/1001/BUY",
             "/shop/1001/buy/",
         ] {

@@ -1,5 +1,6 @@
 //! The shop behind the proxy: where it is, and how long it may take.
 
+use crate::callback::CallbackTable;
 use crate::config::Mistakes;
 use crate::sign::SigningTable;
 use http::Method;
@@ -23,6 +24,8 @@ pub(crate) struct ShopTable {
     upstream: String,
     /// Checked by its own file.
     pub(crate) signing: Option<SigningTable>,
+    /// Checked by its own file.
+    pub(crate) callback: Option<CallbackTable>,
 }
 
 /// The shop.

@@ -4,6 +4,8 @@
 //! A configuration with a mistake changes nothing; what only a restart can change is told.
 
 use crate::buyer::Buyers;
+use crate::callback::Callback;
+use crate::client::Clients;
 use crate::config::{Config, Fixed};
 use crate::live::Look;
 use crate::route::Routes;
@@ -32,6 +34,12 @@ pub(crate) struct Site {
     pub(crate) shop: Shop,
     /// What the shop is told is signed with this, if at all.
     pub(crate) signing: Option<Signing>,
+    /// What proves that the shop speaks, if it may.
+    pub(crate) callback: Option<Callback>,
+    /// Where requests come from.
+    pub(crate) clients: Clients,
+    /// Whether a limit is told in headers.
+    pub(crate) tells_limits: bool,
 }
 
 /// The site that is in force.
@@ -55,7 +63,9 @@ impl Site {
     /// The keys that it was made with.
     fn keys(&self) -> impl Iterator<Item = Arc<dyn Look>> {
         let signing = self.signing.as_ref().map(Signing::keys);
-        self.buyers.keys().into_iter().chain(signing)
+        let callback = self.callback.as_ref().map(Callback::keys);
+        let buyers = self.buyers.keys();
+        buyers.into_iter().chain(signing).chain(callback)
     }
 }
 
@@ -88,9 +98,11 @@ impl BackgroundService for Renewal {
             tokio::select! {
                 () = self.now.notified() => self.renew(),
                 () = tokio::time::sleep(LOOK_EVERY) => {
-                    for keys in self.current.load().keys() {
+                    let site = self.current.load();
+                    for keys in site.keys() {
                         keys.look();
                     }
+                    site.clients.tidy();
                 }
                 _ = shutdown.changed() => return,
             }

@@ -2,7 +2,9 @@
 
 use crate::config::Mistakes;
 use crate::route::{Fail, Forwarding, Mode, OnSuccess, Pattern, Route, Routes};
+use crate::statuses::Statuses;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// `[[route]]`.
 #[derive(Deserialize)]
@@ -12,6 +14,7 @@ pub(crate) struct RouteTable {
     mode: String,
     on_success: Option<String>,
     fail: Option<String>,
+    status: Option<BTreeMap<String, u16>>,
 }
 
 /// Checks the tables.
@@ -40,7 +43,14 @@ pub(crate) fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
                 other.pattern
             ));
         }
-        routes.push(Route { pattern, mode });
+        let statuses = table.status.as_ref().map(Statuses::new).transpose();
+        let statuses = statuses.map_err(|mistake| format!("route[{at}].status.{mistake}"));
+        let statuses = mistakes.note(statuses).flatten().unwrap_or_default();
+        routes.push(Route {
+            pattern,
+            mode,
+            statuses,
+        });
     }
     Routes::new(routes)
 }
@@ -48,19 +58,23 @@ pub(crate) fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
 fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
     let only_forward = |key: &str| {
         Err(format!(
-            "route[{at}].{key}: only for mode = \"forward\"; in mode \"queue\" no shop answers"
+            "route[{at}].{key}: only for mode = \"forward\"; in the others no shop's answer decides"
         ))
     };
     match table.mode.as_str() {
-        "queue" if table.on_success.is_some() => only_forward("on_success"),
-        "queue" if table.fail.as_deref() == Some("open") => only_forward("fail"),
+        "queue" | "shadow" if table.on_success.is_some() => only_forward("on_success"),
+        "queue" | "shadow" if table.fail.as_deref() == Some("open") => only_forward("fail"),
+        "shadow" if table.status.is_some() => Err(format!(
+            "route[{at}].status: not for mode = \"shadow\", which rejects nobody"
+        )),
         "queue" => fail(at, table).map(|_| Mode::Queue),
+        "shadow" => fail(at, table).map(|_| Mode::Shadow),
         "forward" => Ok(Mode::Forward(Forwarding {
             on_success: on_success(at, table)?,
             fail: fail(at, table)?,
         })),
         other => Err(format!(
-            "route[{at}].mode: expected \"queue\" or \"forward\", not {other:?}"
+            "route[{at}].mode: expected \"queue\", \"forward\" or \"shadow\", not {other:?}"
         )),
     }
 }

@@ -173,7 +173,7 @@ fn beyond_what_may_wait_the_answer_is_no_at_once() {
     let since = Instant::now();
     let answer = stand.buy("1001", "too-many");
     assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
-    assert_eq!(answer.retry_after_s(), Some(1));
+    assert!(matches!(answer.retry_after_s(), Some(1..=2)), "{answer:?}");
     assert!(since.elapsed() < Duration::from_secs(3));
     assert_eq!(stand.counter("seckill_proxy_overloaded_total"), 1);
     stand.redis.thaw().unwrap();

@@ -145,7 +145,7 @@ fn the_shop_is_asked_about_a_reservation_by_one_request_at_a_time() {
         });
         let second = stand.buy("1001", "u7");
         assert_eq!(second.problem(), (409, "in_progress".to_owned()));
-        assert_eq!(second.retry_after_s(), Some(1));
+        assert!(matches!(second.retry_after_s(), Some(1..=2)), "{second:?}");
         assert_eq!(slow.join().unwrap().status, 402);
     });
     assert_eq!(stand.buy("1001", "u7").status, 201);
@@ -198,7 +198,7 @@ fn a_shop_that_is_down_costs_nobody_his_units() {
     stand.shop.kill().unwrap();
     let answer = stand.buy("1001", "u7");
     assert_eq!(answer.problem(), (502, "shop_unavailable".to_owned()));
-    assert_eq!(answer.retry_after_s(), Some(1));
+    assert!(matches!(answer.retry_after_s(), Some(1..=2)), "{answer:?}");
     let rid = rid(&stand, "1001");
     assert_eq!(stand.reservation("1001", &rid, "state"), "held");
     stand.shop.restart().unwrap();

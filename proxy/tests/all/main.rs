@@ -8,16 +8,22 @@
 //! * `convoy`: what happens to many buyers of the same instant
 //! * `sold_out`: what is answered without asking Redis, and for how long
 //! * `redis_away`: what happens when Redis does not answer
+//! * `settle`: reservations that are given up or paid for
+//! * `client`: where requests come from, and how often
+//! * `shadow`: a route that only looks on, and statuses that are the route's own
 //! * `process`: start, check and end of the program
 //! * `stand`: what they share
 #![cfg(test)]
 
+mod client;
 mod convoy;
 mod forward;
 mod guard;
 mod process;
 mod queue;
 mod redis_away;
+mod settle;
+mod shadow;
 mod sold_out;
 mod stand;
 mod verify;

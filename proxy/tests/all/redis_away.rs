@@ -27,7 +27,7 @@ fn assert_unavailable_in_time(stand: &Stand) {
     let answer = client.ask(&post("/seckill/1001", "u7"));
     let elapsed = since.elapsed();
     assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
-    assert_eq!(answer.retry_after_s(), Some(1));
+    assert!(matches!(answer.retry_after_s(), Some(1..=2)), "{answer:?}");
     assert_eq!(answer.header("connection"), Some("keep-alive"));
     assert!(elapsed < PROMISE, "{elapsed:?}");
 }
@@ -154,7 +154,7 @@ fn assert_refused(stand: &Stand, line: &str) {
     for buyer in 0..50 {
         let answer = stand.buy("1001", &format!("refused-{buyer}"));
         assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
-        assert_eq!(answer.retry_after_s(), Some(1));
+        assert!(matches!(answer.retry_after_s(), Some(1..=2)), "{answer:?}");
     }
     assert_eq!(lines_with(stand, line), 1);
 }

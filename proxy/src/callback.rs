@@ -1,0 +1,112 @@
+//! What proves that the shop speaks, when it says that a reservation is paid for or given up.
+
+use crate::config::Mistakes;
+use crate::live::{Live, Look};
+use crate::networks::Networks;
+use crate::secret::{self, Source};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// `[shop.callback]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallbackTable {
+    keys: BTreeMap<String, Source>,
+    trusted_peers: Option<Vec<String>>,
+}
+
+/// The keys of the shop.
+pub(crate) struct Callback {
+    keys: Arc<Live<Vec<Vec<u8>>>>,
+    /// Where it has to come from, too.
+    peers: Option<Networks>,
+}
+
+// === impl Callback ===
+
+impl Callback {
+    /// Checks the table and reads its keys.
+    pub(crate) fn new(table: &CallbackTable, mistakes: &mut Mistakes) -> Option<Self> {
+        let at = "shop.callback.keys";
+        if table.keys.is_empty() {
+            mistakes.add(format!("{at}: expected at least one key"));
+        }
+        let named = |kid: &String| format!("{at}.{kid}");
+        let names: Vec<String> = table.keys.keys().map(named).collect();
+        let sources = names.iter().cloned().zip(table.keys.values().cloned());
+        let keys = Live::load(sources.collect(), move |all| {
+            let each = names.iter().zip(all);
+            each.map(|(name, bytes)| {
+                let secret = secret::shared(bytes).map_err(|reason| format!("{name}: {reason}"));
+                secret.map(<[u8]>::to_vec)
+            })
+            .collect()
+        });
+        let peers = table.trusted_peers.as_deref();
+        Some(Self {
+            peers: peers.map(|texts| Networks::new("shop.callback.trusted_peers", texts, mistakes)),
+            keys: Arc::new(mistakes.note(keys)?),
+        })
+    }
+
+    /// Whether this is the shop.
+    pub(crate) fn is_shop(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+        let from_there = match &self.peers {
+            Some(peers) => peer.is_some_and(|peer| peers.contains(peer)),
+            None => true,
+        };
+        from_there
+            && bearer(headers).is_some_and(|said| {
+                let keys = self.keys.get();
+                keys.iter()
+                    .any(|key| verify_slices_are_equal(key, said).is_ok())
+            })
+    }
+
+    /// The keys.
+    pub(crate) fn keys(&self) -> Arc<dyn Look> {
+        Arc::<Live<Vec<Vec<u8>>>>::clone(&self.keys)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else {
+        return None;
+    };
+    let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| key.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_said_once_and_as_a_bearer() {
+        let said = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            bearer(&headers).map(<[u8]>::to_vec)
+        };
+        assert_eq!(said(&["Bearer k"]), Some(b"k".to_vec()));
+        assert_eq!(said(&["bearer  k "]), Some(b"k".to_vec()));
+        for values in [
+            &[][..],
+            &["Basic k"],
+            &["Bearer"],
+            &["Bearer k", "Bearer k"],
+        ] {
+            assert_eq!(said(values), None, "{values:?}");
+        }
+    }
+}
