@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::spelling;
+use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName};
 use seckill_protocol::TOKEN_BYTES_MAX;
 
@@ -61,6 +62,18 @@ pub(crate) fn overrides_method(headers: &HeaderMap) -> bool {
     headers
         .keys()
         .any(|name| OVERRIDES.iter().any(|own| spelling::is_same(name, own)))
+}
+
+/// Whether a connection is to become something in which nobody sees a buy any more. `h2c`, with
+/// which some clients begin everywhere, is a wish that no server need fulfil, and never reaches the
+/// shop.
+pub(crate) fn upgrades(headers: &HeaderMap) -> bool {
+    headers.get_all(UPGRADE).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|protocol| !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+    })
 }
 
 #[cfg(test)]
@@ -127,5 +140,21 @@ mod tests {
             assert!(overrides_method(&headers), "{name}");
         }
         assert!(!overrides_method(&key(&[b"a"])));
+    }
+
+    #[test]
+    fn only_the_upgrade_that_everybody_ignores_is_ignored() {
+        for (value, upgrades) in [
+            ("websocket", true),
+            ("h2c, websocket", true),
+            ("", true),
+            ("h2c", false),
+            ("H2C , h2c", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(UPGRADE, HeaderValue::from_static(value));
+            assert_eq!(super::upgrades(&headers), upgrades, "{value}");
+        }
+        assert!(!super::upgrades(&HeaderMap::new()));
     }
 }

@@ -85,7 +85,9 @@ impl Desk {
                 return Decision::Pass;
             }
             Place::Disguised => Err(Problem::BadRequest),
-            _ if buy::overrides_method(asked.headers) => Err(Problem::BadRequest),
+            _ if buy::overrides_method(asked.headers) || buy::upgrades(asked.headers) => {
+                Err(Problem::BadRequest)
+            }
             Place::Sale { route, sid } => self.at_sale(site, asked, route, sid).await,
             Place::BadSid if asked.method == Method::POST => Err(Problem::BadSale),
             Place::BadSid => self.passed(asked),

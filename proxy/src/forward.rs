@@ -8,7 +8,7 @@
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::pauses::Pauses;
 use crate::problem::Problem;
-use crate::route::{Forwarding, OnSuccess};
+use crate::route::{Forwarding, OnFailure, OnSuccess};
 use http::StatusCode;
 use seckill_protocol::{ReservationId, Uid};
 use std::collections::HashSet;
@@ -151,7 +151,18 @@ impl Forward {
     /// a buyer who is told "no" can buy again at once. Further attempts go on by themselves, also
     /// when the buyer hangs up.
     pub(crate) async fn answered(self, status: StatusCode, gate: &Arc<Gate>) {
-        let Some(outcome) = self.outcome(status) else {
+        let outcome = self.outcome(status);
+        self.end(outcome, gate).await;
+    }
+
+    /// The same if there is no answer: whether the shop has sold, nobody knows.
+    pub(crate) async fn unanswered(self, gate: &Arc<Gate>) {
+        let outcome = self.failed(self.how.on_timeout);
+        self.end(outcome, gate).await;
+    }
+
+    async fn end(self, outcome: Option<Outcome>, gate: &Arc<Gate>) {
+        let Some(outcome) = outcome else {
             return;
         };
         let (tried, first) = oneshot::channel();
@@ -161,13 +172,20 @@ impl Forward {
     }
 
     fn outcome(&self, status: StatusCode) -> Option<Outcome> {
-        if status.is_success() && self.how.on_success == OnSuccess::Confirm {
-            Some(Outcome::Confirm)
-        } else if status.is_client_error() && self.first {
-            Some(Outcome::Cancel)
+        if status.is_success() {
+            let confirms = self.how.on_success == OnSuccess::Confirm;
+            confirms.then_some(Outcome::Confirm)
+        } else if status.is_client_error() {
+            self.failed(self.how.on_client_error)
+        } else if status.is_server_error() {
+            self.failed(self.how.on_server_error)
         } else {
             None
         }
+    }
+
+    fn failed(&self, then: OnFailure) -> Option<Outcome> {
+        (self.first && then == OnFailure::Cancel).then_some(Outcome::Cancel)
     }
 }
 
@@ -230,6 +248,9 @@ mod tests {
 
     const HOW: Forwarding = Forwarding {
         on_success: OnSuccess::Confirm,
+        on_client_error: OnFailure::Cancel,
+        on_server_error: OnFailure::Keep,
+        on_timeout: OnFailure::Keep,
         fail: Fail::Closed,
     };
 
@@ -299,5 +320,37 @@ mod tests {
             assert_eq!(first.outcome(status), first_outcome, "{status}");
             assert_eq!(again.outcome(status), again_outcome, "{status}");
         }
+    }
+
+    #[test]
+    fn a_route_says_what_becomes_of_a_reservation_that_was_not_sold() {
+        let passages = Passages::default();
+        let how = Forwarding {
+            on_client_error: OnFailure::Keep,
+            on_server_error: OnFailure::Cancel,
+            on_timeout: OnFailure::Cancel,
+            ..HOW
+        };
+        let forward = |sid, first| {
+            let forward = accepted(&passages, sid).unwrap();
+            Forward {
+                first,
+                how,
+                ..forward
+            }
+        };
+        let first = forward("1001", true);
+        let again = forward("1002", false);
+        for (status, first_outcome) in [
+            (409, None),
+            (500, Some(Outcome::Cancel)),
+            (503, Some(Outcome::Cancel)),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(first.outcome(status), first_outcome, "{status}");
+            assert_eq!(again.outcome(status), None, "{status}");
+        }
+        assert_eq!(first.failed(how.on_timeout), Some(Outcome::Cancel));
+        assert_eq!(again.failed(how.on_timeout), None);
     }
 }

@@ -79,6 +79,7 @@ use crate::news::News;
 use crate::proxy::Proxy;
 use crate::sales::Sales;
 use crate::shadow::Shadows;
+use crate::shop::Watch;
 use crate::signals::Signals;
 use crate::site::Renewal;
 use anyhow::Context;
@@ -165,7 +166,7 @@ fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
     info!(
         listen = %config.listen,
         threads = config.threads,
-        shop = config.site.shop.address(),
+        shop = %config.site.shop,
         routes = %config.site.routes,
         "seckill-proxy starts"
     );
@@ -180,6 +181,9 @@ fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let mut renewal = background_service("renewal", renewal);
     renewal.threads = Some(1);
     server.add_service(renewal);
+    let mut watch = background_service("shop", Watch::new(Arc::clone(&site)));
+    watch.threads = Some(1);
+    server.add_service(watch);
     let unreserved = Arc::new(Unreserved::default());
     let shadows = Arc::new(Shadows::default());
     if let Some(address) = config.metrics {

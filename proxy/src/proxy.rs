@@ -5,7 +5,7 @@ use crate::body;
 use crate::desk::{Asked, Decision, Desk, Unasked};
 use crate::forward::Forward;
 use crate::problem::Problem;
-use crate::shop::{Shop, must_not_repeat};
+use crate::shop::{Attempts, Shop, must_not_repeat};
 use crate::sign::{Signing, Told};
 use crate::site::{Current, Site};
 use crate::spelling;
@@ -55,6 +55,8 @@ pub(crate) struct Request {
     forward: Option<Forward>,
     /// The buy that it is, on its way to the shop without a reservation.
     unreserved: Option<Unasked>,
+    /// What it has tried with the shop.
+    attempts: Attempts,
 }
 
 // === impl Proxy ===
@@ -105,7 +107,7 @@ impl Proxy {
     fn tell_of_shop(&self, shop: &Shop, error: &Error) {
         if let Some(skipped) = self.shop_trouble.pass() {
             warn!(
-                shop = shop.address(),
+                %shop,
                 skipped, "the shop does not answer: {error}"
             );
         }
@@ -132,6 +134,7 @@ impl ProxyHttp for Proxy {
             site: self.site.load_full(),
             forward: None,
             unreserved: None,
+            attempts: Attempts::default(),
         }
     }
 
@@ -186,7 +189,43 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         request: &mut Request,
     ) -> Result<Box<HttpPeer>> {
-        Ok(request.site.shop.peer(&session.req_header().method))
+        let head = session.req_header();
+        let site = &request.site;
+        let client = site.clients.address(peer(session), &head.headers);
+        site.shop.peer(&head.method, client, &mut request.attempts)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        request: &mut Request,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let shop = &request.site.shop;
+        let again = shop.not_connected(&mut request.attempts, &error);
+        error.set_retry(again);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        request: &mut Request,
+        kept: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        let sent = session.as_mut().is_body_done();
+        let stale = request.attempts.broken(&error, kept, sent);
+        // What could not harm is sent again, if it can be: the client has sent it once.
+        let again = stale
+            && !must_not_repeat(&session.req_header().method)
+            && !session.as_ref().retry_buffer_truncated()
+            && session.response_written().is_none();
+        error.set_retry(again);
+        error
     }
 
     async fn upstream_request_filter(
@@ -230,6 +269,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         request: &mut Request,
     ) -> Result<()> {
+        request.attempts.answered();
         if !response.status.is_informational()
             && let Some(forward) = request.forward.take()
         {
@@ -246,6 +286,9 @@ impl ProxyHttp for Proxy {
     ) -> FailToProxy {
         let problem = match (error.esource(), error.etype()) {
             (ErrorSource::Upstream, etype) => {
+                if let Some(forward) = request.forward.take() {
+                    forward.unanswered(self.desk.gate()).await;
+                }
                 self.tell_of_shop(&request.site.shop, error);
                 match etype {
                     ErrorType::ConnectTimedout

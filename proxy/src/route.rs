@@ -52,6 +52,12 @@ pub(crate) enum Mode {
 pub(crate) struct Forwarding {
     /// What a 2xx makes of the reservation.
     pub(crate) on_success: OnSuccess,
+    /// What a 4xx makes of it.
+    pub(crate) on_client_error: OnFailure,
+    /// What a 5xx makes of it.
+    pub(crate) on_server_error: OnFailure,
+    /// What it makes of it that the shop does not answer.
+    pub(crate) on_timeout: OnFailure,
     /// What is done while Redis does not decide.
     pub(crate) fail: Fail,
 }
@@ -72,6 +78,16 @@ pub(crate) enum OnSuccess {
     Hold,
     /// It is confirmed.
     Confirm,
+}
+
+/// What becomes of a reservation when the shop does not sell, or nobody knows whether it did. Only
+/// the request that made it can cancel it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// It stays held until its deadline; the buyer gets it back by asking again.
+    Keep,
+    /// It is cancelled.
+    Cancel,
 }
 
 /// A path with one `{sid}` in it, such as `/seckill/{sid}`.
@@ -345,6 +361,15 @@ impl fmt::Display for Forwarding {
             OnSuccess::Hold => ", hold",
             OnSuccess::Confirm => ", confirm",
         })?;
+        if self.on_client_error == OnFailure::Keep {
+            f.write_str(", keeps at 4xx")?;
+        }
+        if self.on_server_error == OnFailure::Cancel {
+            f.write_str(", cancels at 5xx")?;
+        }
+        if self.on_timeout == OnFailure::Cancel {
+            f.write_str(", cancels without an answer")?;
+        }
         f.write_str(match self.fail {
             Fail::Closed => "",
             Fail::Open => ", fails open",
@@ -358,6 +383,9 @@ mod tests {
 
     const CONFIRM: Mode = Mode::Forward(Forwarding {
         on_success: OnSuccess::Confirm,
+        on_client_error: OnFailure::Cancel,
+        on_server_error: OnFailure::Keep,
+        on_timeout: OnFailure::Keep,
         fail: Fail::Closed,
     });
 

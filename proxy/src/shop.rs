@@ -1,27 +1,64 @@
-//! The shop behind the proxy: where it is, and how long it may take.
+//! The shop behind the proxy: its addresses, which of them is asked, and how long it may take.
+//!
+//! * `address`: one of them, whether it is up, and how much it has to do
+//! * `balance`: which of those that are up gets a request
+//! * `attempts`: what one request has tried, and what may be tried after a failure
+//! * `health`: the check of an address
+//! * `watch`: looks after all of them in the background: checks, trials, names
+
+mod address;
+mod attempts;
+mod balance;
+mod health;
+mod watch;
+
+pub(crate) use crate::shop::attempts::Attempts;
+pub(crate) use crate::shop::watch::Watch;
 
 use crate::callback::CallbackTable;
 use crate::config::Mistakes;
+use crate::shop::address::Address;
+use crate::shop::balance::Balance;
+use crate::shop::health::{Health, HealthTable};
 use crate::sign::SigningTable;
+use arc_swap::ArcSwap;
 use http::Method;
+use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
 use serde::Deserialize;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// For the connection, for one read, for one write, and for how long an idle connection is kept.
 /// The last is below what common servers keep theirs, so that it is rarely they who close first.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+const CONNECT_MS: u64 = 2_000;
+const READ_MS: u64 = 30_000;
+const WRITE_MS: u64 = 30_000;
+const IDLE_MS: u64 = 4_000;
+
+/// The longest of these that is no mistake: an hour.
+const MS_MAX: u64 = 3_600_000;
+
+/// Numbers the connections that are used once. One for all shops that this process has had: the
+/// connections that it keeps outlive a configuration.
+static ONCE: AtomicU64 = AtomicU64::new(0);
 
 /// `[shop]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShopTable {
-    upstream: String,
+    upstream: Option<String>,
+    upstreams: Option<Vec<String>>,
+    balance: Option<String>,
+    connect_ms: Option<u64>,
+    read_ms: Option<u64>,
+    write_ms: Option<u64>,
+    idle_ms: Option<u64>,
+    health: Option<HealthTable>,
     /// Checked by its own file.
     pub(crate) signing: Option<SigningTable>,
     /// Checked by its own file.
@@ -30,42 +67,143 @@ pub(crate) struct ShopTable {
 
 /// The shop.
 pub(crate) struct Shop {
-    peer: HttpPeer,
-    /// Numbers the connections that are used once.
-    once: AtomicU64,
+    /// As configured, `host:port`.
+    upstreams: Vec<String>,
+    /// What they stand for at the moment; never none.
+    addresses: ArcSwap<Vec<Arc<Address>>>,
+    balance: Balance,
+    health: Option<Health>,
+    /// Everything about a connection but its address.
+    template: HttpPeer,
+    watch: watch::Schedule,
+}
+
+/// How an address of the shop is doing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AddressState {
+    /// The address.
+    pub(crate) name: SocketAddr,
+    /// Whether it is asked, as long as any is.
+    pub(crate) up: bool,
+    /// How many requests it is busy with, as far as this proxy knows.
+    pub(crate) in_flight: usize,
 }
 
 // === impl Shop ===
 
 impl Shop {
-    /// Checks the table.
+    /// Checks the table, and looks its names up.
     pub(crate) fn new(table: &ShopTable, mistakes: &mut Mistakes) -> Option<Self> {
-        let address = mistakes.note(upstream(&table.upstream))?;
-        let mut peer = HttpPeer::new(address, false, String::new());
-        peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
-        peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
-        peer.options.read_timeout = Some(READ_TIMEOUT);
-        peer.options.write_timeout = Some(WRITE_TIMEOUT);
-        peer.options.idle_timeout = Some(IDLE_TIMEOUT);
+        let upstreams = upstreams(table, mistakes);
+        let balance = mistakes.note(table.balance.as_deref().unwrap_or("round_robin").parse());
+        let health = table
+            .health
+            .as_ref()
+            .map(|table| Health::new(table, mistakes));
+        let mut time = |key: &str, ms: Option<u64>, default: u64| {
+            let time = milliseconds(&format!("shop.{key}"), ms.unwrap_or(default), 1, MS_MAX);
+            mistakes.note(time)
+        };
+        let connect = time("connect_ms", table.connect_ms, CONNECT_MS);
+        let read = time("read_ms", table.read_ms, READ_MS);
+        let write = time("write_ms", table.write_ms, WRITE_MS);
+        let idle = time("idle_ms", table.idle_ms, IDLE_MS);
+
+        let (upstreams, addresses) = upstreams?;
+        let mut template = HttpPeer::new(addresses.first()?.address, false, String::new());
+        template.options.connection_timeout = connect;
+        template.options.total_connection_timeout = connect;
+        template.options.read_timeout = read;
+        template.options.write_timeout = write;
+        template.options.idle_timeout = idle;
         Some(Self {
-            peer,
-            once: AtomicU64::new(0),
+            upstreams,
+            addresses: ArcSwap::from_pointee(addresses),
+            balance: balance?,
+            health: health.flatten(),
+            template,
+            watch: watch::Schedule::default(),
         })
     }
 
-    /// Whom to ask a request of this method.
-    pub(crate) fn peer(&self, method: &Method) -> Box<HttpPeer> {
-        let mut peer = Box::new(self.peer.clone());
-        if must_not_repeat(method) {
-            // Connections are kept by this key; no other request has the same.
-            peer.group_key = self.once.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    /// Goes on with what is known of the addresses that it has in common with the shop before it.
+    pub(crate) fn inherit(&self, before: &Self) {
+        let known = before.addresses.load();
+        let addresses = self.addresses.load();
+        let addresses = addresses.iter().map(|own| {
+            let known = known.iter().find(|known| known.is_same(own));
+            Arc::clone(known.unwrap_or(own))
+        });
+        let addresses: Vec<_> = addresses.collect();
+        if self.health.is_none() {
+            addresses.iter().for_each(|address| address.unchecked());
         }
+        self.addresses.store(Arc::new(addresses));
+    }
+
+    /// Whom to ask a request of this method next.
+    ///
+    /// # Errors
+    /// If everything was tried.
+    pub(crate) fn peer(
+        &self,
+        method: &Method,
+        client: Option<IpAddr>,
+        attempts: &mut Attempts,
+    ) -> Result<Box<HttpPeer>> {
+        let addresses = self.addresses.load();
+        let untried = addresses.iter().filter(|a| !attempts.has_tried(a));
+        let up = untried.clone().filter(|address| address.is_up());
+        let chosen = self
+            .balance
+            .choose(up, client)
+            // When all look down, what is wrong may be how they are looked at.
+            .or_else(|| self.balance.choose(untried, client))
+            .ok_or_else(|| {
+                Error::explain(ErrorType::ConnectError, "no address is left to try").into_up()
+            })?;
+        let mut peer = Box::new(self.peer_at(chosen));
+        if must_not_repeat(method) || attempts.was_stale() {
+            // Connections are kept by this key; no other request has the same.
+            peer.group_key = ONCE.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        }
+        attempts.begin(chosen);
+        Ok(peer)
+    }
+
+    fn peer_at(&self, address: &Address) -> HttpPeer {
+        let mut peer = self.template.clone();
+        peer._address = PeerAddr::Inet(address.address);
         peer
     }
 
-    /// Where it is.
-    pub(crate) fn address(&self) -> String {
-        self.peer._address.to_string()
+    /// No connection came about; nothing was sent. Whether to go on to another address.
+    pub(crate) fn not_connected(&self, attempts: &mut Attempts, error: &Error) -> bool {
+        attempts.not_connected(error)
+            && self.addresses.load().iter().any(|a| !attempts.has_tried(a))
+    }
+
+    /// How its addresses are doing.
+    pub(crate) fn addresses(&self) -> Vec<AddressState> {
+        let addresses = self.addresses.load();
+        addresses.iter().map(|address| address.state()).collect()
+    }
+}
+
+/// `127.0.0.1:8000, 127.0.0.1:8001 (down)`
+impl fmt::Display for Shop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, address) in self.addresses().iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", address.name)?;
+            if !address.up {
+                f.write_str(" (down)")?;
+            }
+            if address.in_flight > 0 {
+                write!(f, " (requests: {})", address.in_flight)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -75,11 +213,77 @@ pub(crate) fn must_not_repeat(method: &Method) -> bool {
     !method.is_idempotent()
 }
 
-/// A name is resolved here, once: a lookup while buyers wait would stop a whole thread.
-fn upstream(text: &str) -> Result<SocketAddr, String> {
+type Upstreams = (Vec<String>, Vec<Arc<Address>>);
+
+fn upstreams(table: &ShopTable, mistakes: &mut Mistakes) -> Option<Upstreams> {
+    let texts = match (&table.upstream, &table.upstreams) {
+        (Some(one), None) => vec![("shop.upstream".to_owned(), one)],
+        (None, Some(some)) if !some.is_empty() => {
+            let numbered = some.iter().enumerate();
+            numbered
+                .map(|(at, text)| (format!("shop.upstreams[{at}]"), text))
+                .collect()
+        }
+        _ => {
+            mistakes.add(
+                "shop: expected either upstream = \"host:port\" or upstreams = [\"host:port\", …]"
+                    .to_owned(),
+            );
+            return None;
+        }
+    };
+    let mut upstreams = Vec::new();
+    let mut addresses: Vec<Arc<Address>> = Vec::new();
+    let mut right = true;
+    for (key, text) in texts {
+        match mistakes.note(resolve(&key, text)) {
+            Some(found) => add(&mut addresses, text, found, &[]),
+            None => right = false,
+        }
+        upstreams.push(text.clone());
+    }
+    right.then_some((upstreams, addresses))
+}
+
+/// A name is resolved here at the start, and later in the background: a lookup while buyers wait
+/// would stop a whole thread.
+fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, String> {
     let expected = "expected host:port, for example \"127.0.0.1:8000\"";
-    text.to_socket_addrs()
-        .map_err(|error| format!("shop.upstream: {expected}, not {text:?} ({error})"))?
-        .next()
-        .ok_or_else(|| format!("shop.upstream: {expected}; {text:?} has no address"))
+    let found: Vec<_> = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{key}: {expected}, not {text:?} ({error})"))?
+        .collect();
+    if found.is_empty() {
+        return Err(format!("{key}: {expected}; {text:?} has no address"));
+    }
+    Ok(found)
+}
+
+/// Adds what a name stands for; an address that two names stand for is one. What is known of an
+/// address stays known.
+fn add(
+    addresses: &mut Vec<Arc<Address>>,
+    upstream: &str,
+    found: Vec<SocketAddr>,
+    known: &[Arc<Address>],
+) {
+    for address in found {
+        if addresses.iter().any(|own| own.address == address) {
+            continue;
+        }
+        let new = Arc::new(Address::new(address, upstream));
+        let known = known.iter().find(|known| known.is_same(&new));
+        addresses.push(known.map_or(new, Arc::clone));
+    }
+}
+
+/// A time from the configuration.
+fn milliseconds(key: &str, ms: u64, min: u64, max: u64) -> Result<Duration, String> {
+    if (min..=max).contains(&ms) {
+        Ok(Duration::from_millis(ms))
+    } else {
+        Err(format!(
+            "{key}: expected {min} to {max} milliseconds, not {ms}"
+        ))
+    }
 }

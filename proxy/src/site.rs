@@ -86,6 +86,7 @@ impl Renewal {
             let keys = changed.join(", ");
             warn!("{keys}: changed, and takes a restart; the rest is in force");
         }
+        config.site.shop.inherit(&self.current.load().shop);
         info!(routes = %config.site.routes, "the configuration was read again");
         self.current.store(Arc::new(config.site));
     }

@@ -1,7 +1,7 @@
 //! `[[route]]`.
 
 use crate::config::Mistakes;
-use crate::route::{Fail, Forwarding, Mode, OnSuccess, Pattern, Route, Routes};
+use crate::route::{Fail, Forwarding, Mode, OnFailure, OnSuccess, Pattern, Route, Routes};
 use crate::statuses::Statuses;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -13,6 +13,9 @@ pub(crate) struct RouteTable {
     path: String,
     mode: String,
     on_success: Option<String>,
+    on_client_error: Option<String>,
+    on_server_error: Option<String>,
+    on_timeout: Option<String>,
     fail: Option<String>,
     status: Option<BTreeMap<String, u16>>,
 }
@@ -63,6 +66,9 @@ fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
     };
     match table.mode.as_str() {
         "queue" | "shadow" if table.on_success.is_some() => only_forward("on_success"),
+        "queue" | "shadow" if table.on_client_error.is_some() => only_forward("on_client_error"),
+        "queue" | "shadow" if table.on_server_error.is_some() => only_forward("on_server_error"),
+        "queue" | "shadow" if table.on_timeout.is_some() => only_forward("on_timeout"),
         "queue" | "shadow" if table.fail.as_deref() == Some("open") => only_forward("fail"),
         "shadow" if table.status.is_some() => Err(format!(
             "route[{at}].status: not for mode = \"shadow\", which rejects nobody"
@@ -71,6 +77,21 @@ fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
         "shadow" => fail(at, table).map(|_| Mode::Shadow),
         "forward" => Ok(Mode::Forward(Forwarding {
             on_success: on_success(at, table)?,
+            on_client_error: on_failure(
+                &format!("route[{at}].on_client_error"),
+                table.on_client_error.as_deref(),
+                OnFailure::Cancel,
+            )?,
+            on_server_error: on_failure(
+                &format!("route[{at}].on_server_error"),
+                table.on_server_error.as_deref(),
+                OnFailure::Keep,
+            )?,
+            on_timeout: on_failure(
+                &format!("route[{at}].on_timeout"),
+                table.on_timeout.as_deref(),
+                OnFailure::Keep,
+            )?,
             fail: fail(at, table)?,
         })),
         other => Err(format!(
@@ -85,6 +106,17 @@ fn on_success(at: usize, table: &RouteTable) -> Result<OnSuccess, String> {
         Some("confirm") => Ok(OnSuccess::Confirm),
         Some(other) => Err(format!(
             "route[{at}].on_success: expected \"hold\" or \"confirm\", not {other:?}"
+        )),
+    }
+}
+
+fn on_failure(key: &str, text: Option<&str>, default: OnFailure) -> Result<OnFailure, String> {
+    match text {
+        None => Ok(default),
+        Some("keep") => Ok(OnFailure::Keep),
+        Some("cancel") => Ok(OnFailure::Cancel),
+        Some(other) => Err(format!(
+            "{key}: expected \"keep\" or \"cancel\", not {other:?}"
         )),
     }
 }
