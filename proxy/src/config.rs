@@ -297,6 +297,33 @@ mod tests {
         for (good, bad, expected) in [
             ("127.0.0.1:8080", "everywhere", "listen: expected"),
             ("127.0.0.1:8000", "shop", "shop.upstream: expected"),
+            (
+                "upstream = \"127.0.0.1:8000\"",
+                "upstreams = [\"127.0.0.1:1\", \"shop\"]",
+                "shop.upstreams[1]: expected",
+            ),
+            ("[shop]", "[shop]\nupstreams = []", "shop: expected either"),
+            (
+                "[shop]",
+                "[shop]\nbalance = \"best\"",
+                "shop.balance: expected",
+            ),
+            ("[shop]", "[shop]\nread_ms = 0", "shop.read_ms: expected"),
+            (
+                "[buyer]",
+                "[shop.health]\npath = \"health\"\n[buyer]",
+                "shop.health.path: expected",
+            ),
+            (
+                "[buyer]",
+                "[shop.health]\npath = \"/\"\nevery_ms = 500\ntimeout_ms = 501\n[buyer]",
+                "shop.health.timeout_ms: expected 1 to 500",
+            ),
+            (
+                "[buyer]",
+                "[shop.health]\npath = \"/\"\nrise = 0\n[buyer]",
+                "shop.health.rise: expected",
+            ),
             ("10.0.0.0/8", "10/8", "buyer.trusted_peers[1]: expected"),
             ("\"queue\"", "\"quick\"", "route[0].mode: expected"),
             ("\"confirm\"", "\"yes\"", "route[1].on_success: expected"),
@@ -343,6 +370,16 @@ mod tests {
                 "[buyer]",
                 "[buyer]\ncolour = \"red\"",
                 "unknown field `colour`",
+            ),
+            (
+                "mode = \"forward\"",
+                "mode = \"forward\"\non_server_error = \"hold\"",
+                "route[1].on_server_error: expected",
+            ),
+            (
+                "mode = \"queue\"",
+                "mode = \"queue\"\non_timeout = \"keep\"",
+                "route[0].on_timeout: only",
             ),
             (
                 "mode = \"queue\"",

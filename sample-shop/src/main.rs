@@ -5,7 +5,9 @@
 //!   `told` with everything that is needed to check a signature (`docs/verify.md`).
 //!   `?answer=409` makes it answer that, `?delay_ms=500` makes it slow
 //! * `GET /orders`: how often each reservation was checked out
-//! * `GET /echo`, any method: the request as it arrived, to see what the proxy changes
+//! * `GET /echo`, any method: the request as it arrived, to see what the proxy changes, and at which
+//!   address, to see which of several shops was asked
+//! * `GET /health`: 200, until `POST /health?answer=503` makes it answer that
 //!
 //! It checks nothing out without the proxy's word. A real shop would also answer a reservation that
 //! comes again as it did the first time; this one counts instead.
@@ -21,6 +23,7 @@ use clap::Parser;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -51,6 +54,9 @@ struct Arguments {
 /// Checkouts seen, by sale and reservation.
 type Orders = Arc<Mutex<BTreeMap<String, u64>>>;
 
+/// What `GET /health` answers.
+type Health = Arc<AtomicU16>;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -65,8 +71,11 @@ async fn main() -> anyhow::Result<()> {
         .route("/", get(async || Html(PAGE)))
         .route("/seckill/{sid}", post(checkout).get(product))
         .route("/orders", get(orders))
+        .with_state(Orders::default())
         .route("/echo", any(echo))
-        .with_state(Orders::default());
+        .with_state(arguments.listen)
+        .route("/health", get(health).post(change_health))
+        .with_state(Health::new(StatusCode::OK.as_u16().into()));
     let mut closing = stopping.clone();
     let serve = axum::serve(listener, shop).with_graceful_shutdown(async move {
         // An error means that the sender is gone, which is as good a reason to stop.
@@ -145,9 +154,28 @@ async fn orders(State(orders): State<Orders>) -> Json<Value> {
     ))
 }
 
-async fn echo(method: Method, uri: Uri, headers: HeaderMap) -> Json<Value> {
+async fn echo(
+    State(address): State<SocketAddr>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Json<Value> {
     let headers = texts(&headers, "");
-    Json(json!({ "method": method.as_str(), "path": uri.to_string(), "headers": headers }))
+    Json(json!({
+        "address": address.to_string(),
+        "method": method.as_str(),
+        "path": uri.to_string(),
+        "headers": headers,
+    }))
+}
+
+async fn health(State(health): State<Health>) -> StatusCode {
+    StatusCode::from_u16(health.load(Ordering::Relaxed)).unwrap_or(StatusCode::OK)
+}
+
+async fn change_health(State(health): State<Health>, uri: Uri) {
+    let answer = parameter(&uri, "answer").and_then(|code| u16::try_from(code).ok());
+    health.store(answer.unwrap_or(200), Ordering::Relaxed);
 }
 
 /// The headers whose names begin so.

@@ -47,7 +47,6 @@ impl Balance {
         client: Option<IpAddr>,
     ) -> Option<&'a Arc<Address>> {
         let turn = match (self, client) {
-            (Self::RoundRobin(turns), _) => turns.fetch_add(1, Ordering::Relaxed),
             (Self::LeastRequests, _) => {
                 // Those that have equally few take turns by chance.
                 return among.min_by_key(|address| (address.in_flight(), fastrand::u32(..)));
@@ -56,6 +55,10 @@ impl Balance {
                 return among.max_by_key(|address| affinity(client, address));
             }
             (Self::Random | Self::Client, _) => fastrand::usize(..),
+            // Where there is nothing to choose from, no turn is used up: the next choice is among
+            // others, and two turns each time would skip every other one of those.
+            (Self::RoundRobin(_), _) if among.clone().next().is_none() => return None,
+            (Self::RoundRobin(turns), _) => turns.fetch_add(1, Ordering::Relaxed),
         };
         let at = turn.checked_rem(among.clone().count())?;
         among.nth(at)
@@ -106,6 +109,14 @@ mod tests {
             .filter_map(|_| port(&rule, &addresses, None))
             .collect();
         assert_eq!(ports, [1, 2, 3, 1, 2, 3]);
+        let ports: Vec<_> = (0..4)
+            .filter_map(|_| port(&rule, &[], None).or_else(|| port(&rule, &addresses[..2], None)))
+            .collect();
+        assert_eq!(
+            ports,
+            [1, 2, 1, 2],
+            "also after there was nothing to choose from"
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The proxy as buyers and shops meet it, with a real Redis, the module and a shop.
 //!
 //! * `queue`, `forward`: the two modes
+//! * `shop`: which of its addresses is asked, and what is tried again
+//! * `stream`: what passes through while it is being made
 //! * `guard`: what gets past the proxy and what does not
 //! * `verify`: what the shop can be sure of
 //! * `who`: tokens and signed cookies
@@ -13,6 +15,7 @@
 //! * `shadow`: a route that only looks on, and statuses that are the route's own
 //! * `process`: start, check and end of the program
 //! * `stand`: what they share
+//! * `stub`: shops that do one thing wrong
 #![cfg(test)]
 
 mod client;
@@ -24,8 +27,11 @@ mod queue;
 mod redis_away;
 mod settle;
 mod shadow;
+mod shop;
 mod sold_out;
 mod stand;
+mod stream;
+mod stub;
 mod verify;
 mod who;
 mod wire;
