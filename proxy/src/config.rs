@@ -321,6 +321,11 @@ mod tests {
             ),
             (
                 "[buyer]",
+                "[shop.health]\npath = \"/\"\nhost = \"a b\"\n[buyer]",
+                "shop.health.host: expected",
+            ),
+            (
+                "[buyer]",
                 "[shop.health]\npath = \"/\"\nrise = 0\n[buyer]",
                 "shop.health.rise: expected",
             ),

@@ -236,6 +236,7 @@ mod tests {
     fn checks_count_in_a_row() {
         let health = Health {
             path: "/health".to_owned(),
+            host: None,
             every: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             fall: 3,

@@ -2,6 +2,7 @@
 
 use crate::config::Mistakes;
 use crate::shop::milliseconds;
+use http::HeaderValue;
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use pingora_core::connectors::http::v1::Connector;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -25,6 +26,7 @@ const COUNT_MAX: u32 = 100;
 #[serde(deny_unknown_fields)]
 pub(super) struct HealthTable {
     path: String,
+    host: Option<String>,
     every_ms: Option<u64>,
     timeout_ms: Option<u64>,
     fall: Option<u32>,
@@ -35,6 +37,8 @@ pub(super) struct HealthTable {
 #[derive(Debug)]
 pub(super) struct Health {
     pub(super) path: String,
+    /// What the shop is called, if not by its address.
+    pub(super) host: Option<HeaderValue>,
     pub(super) every: Duration,
     pub(super) timeout: Duration,
     /// After how many failures in a row it is down.
@@ -49,6 +53,8 @@ impl Health {
     /// Checks the table.
     pub(super) fn new(table: &HealthTable, mistakes: &mut Mistakes) -> Option<Self> {
         let path = mistakes.note(path(&table.path));
+        let host = table.host.as_deref().map(host).transpose();
+        let host = mistakes.note(host);
         let every_ms = table.every_ms.unwrap_or(EVERY_MS);
         let every = milliseconds("shop.health.every_ms", every_ms, EVERY_MS_MIN, EVERY_MS_MAX);
         let timeout_ms = table.timeout_ms.unwrap_or(TIMEOUT_MS.min(every_ms));
@@ -59,6 +65,7 @@ impl Health {
         let rise = mistakes.note(count("rise", table.rise.unwrap_or(RISE)));
         Some(Self {
             path: path?,
+            host: host?,
             every: every?,
             timeout: timeout?,
             fall: fall?,
@@ -74,9 +81,9 @@ impl Health {
         &self,
         connector: &Connector,
         peer: &HttpPeer,
-        host: &str,
+        upstream: &str,
     ) -> Result<(), String> {
-        match tokio::time::timeout(self.timeout, self.ask(connector, peer, host)).await {
+        match tokio::time::timeout(self.timeout, self.ask(connector, peer, upstream)).await {
             Ok(Ok(200..=399)) => Ok(()),
             Ok(Ok(status)) => Err(format!("{} answers {status}", self.path)),
             Ok(Err(error)) => Err(error.to_string()),
@@ -88,9 +95,12 @@ impl Health {
         }
     }
 
-    async fn ask(&self, connector: &Connector, peer: &HttpPeer, host: &str) -> Result<u16> {
+    async fn ask(&self, connector: &Connector, peer: &HttpPeer, upstream: &str) -> Result<u16> {
         let mut head = RequestHeader::build("GET", self.path.as_bytes(), Some(3))?;
-        head.insert_header(HOST, host)?;
+        match &self.host {
+            Some(host) => head.insert_header(HOST, host)?,
+            None => head.insert_header(HOST, upstream)?,
+        }
         head.insert_header(USER_AGENT, "seckill-proxy")?;
         head.insert_header(CONNECTION, "close")?;
         let (mut session, _) = connector.get_http_session(peer).await?;
@@ -111,6 +121,16 @@ fn path(text: &str) -> Result<String, String> {
             "shop.health.path: expected a path such as \"/health\", not {text:?}"
         ))
     }
+}
+
+fn host(text: &str) -> Result<HeaderValue, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    HeaderValue::from_str(text)
+        .ok()
+        .filter(|_| !text.is_empty() && text.bytes().all(plain))
+        .ok_or_else(|| {
+            format!("shop.health.host: expected a name such as \"www.shop.example\", not {text:?}")
+        })
 }
 
 fn count(key: &str, count: u32) -> Result<u32, String> {

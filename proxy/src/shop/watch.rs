@@ -167,3 +167,47 @@ async fn look_up(upstream: &str) -> Result<Vec<SocketAddr>, String> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Mistakes;
+    use crate::shop::ShopTable;
+
+    fn shop(text: &str) -> Shop {
+        let table: ShopTable = toml::from_str(text).unwrap();
+        Shop::new(&table, &mut Mistakes::default()).unwrap()
+    }
+
+    fn known(shop: &Shop, upstream: &str, address: &str) -> Arc<Address> {
+        let address = Arc::new(Address::new(address.parse().unwrap(), upstream));
+        let mut addresses: Vec<_> = shop.addresses.load().to_vec();
+        addresses.push(Arc::clone(&address));
+        shop.addresses.store(Arc::new(addresses));
+        address
+    }
+
+    #[tokio::test]
+    async fn a_name_that_stands_for_other_addresses_is_followed() {
+        let shop = shop("upstream = \"localhost:8000\"");
+        let stayed = shop.addresses.load().to_vec();
+        stayed[0].begin();
+        known(&shop, "localhost:8000", "127.0.0.9:8000");
+        shop.look_up().await;
+        let now = shop.addresses.load();
+        assert_eq!(now.len(), stayed.len());
+        assert!(now.iter().any(|address| address.in_flight() == 1));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_cannot_be_looked_up_stands_for_what_it_stood_for() {
+        let mut shop = shop("upstream = \"127.0.0.1:8000\"");
+        shop.upstreams.push("shop.invalid:8000".to_owned());
+        let last = known(&shop, "shop.invalid:8000", "127.0.0.9:8000");
+        shop.look_up().await;
+        let now = shop.addresses.load();
+        assert_eq!(now.len(), 2);
+        assert!(Arc::ptr_eq(&now[1], &last));
+        assert!(shop.watch.unknown.load(Ordering::Relaxed));
+    }
+}

@@ -1,11 +1,12 @@
 //! The shop's addresses: which of them is asked, which is left out, and what is tried again.
 
-use crate::stand::{Client, Stand, eventually, get, post, request};
+use crate::stand::{Client, Stand, crowd, eventually, get, post, request};
 use crate::stub::Stub;
 use seckill_testbed::{Part, Place, SampleShop};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::slice;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 use toml::Table;
@@ -252,6 +253,30 @@ fn what_harms_nobody_is_repeated_when_a_kept_connection_was_closed() {
         assert_eq!(shop.count("POST"), buyer + 1);
     }
     assert_eq!(lines(&stand, LEFT_OUT), 0, "{}", stand.log());
+}
+
+#[test]
+fn a_repetition_does_not_meet_another_closed_connection() {
+    let all_here = Arc::new(Barrier::new(5));
+    let shop = Stub::start(move |visit| {
+        if let Some(head) = visit.head() {
+            if head.contains("/together") {
+                all_here.wait();
+            }
+            visit.answer("200 OK");
+            visit.head();
+        }
+    });
+    let stand = Stand::start_with("many-kept", "queue", |settings| {
+        settings.with("shop.upstream", shop.address.clone())
+    });
+    let together = vec![get("/together", ""); 5];
+    for answer in crowd(&stand.proxy.address(), &together) {
+        assert_eq!(answer.status, 200);
+    }
+    let sent = shop.count("GET");
+    assert_eq!(stand.client().ask(&get("/page", "")).status, 200);
+    assert_eq!(shop.count("GET"), sent + 2);
 }
 
 #[test]
