@@ -191,7 +191,8 @@ impl ProxyHttp for Proxy {
     ) -> Result<Box<HttpPeer>> {
         let head = session.req_header();
         let site = &request.site;
-        let client = site.clients.address(peer(session), &head.headers);
+        let peer = peer(session);
+        let client = site.clients.address(peer, &head.headers).or(peer);
         site.shop.peer(&head.method, client, &mut request.attempts)
     }
 
