@@ -3,7 +3,7 @@
 use crate::stand::{Client, Stand, crowd, eventually, get, post, request};
 use crate::stub::Stub;
 use seckill_testbed::{Part, Place, SampleShop};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::slice;
 use std::sync::{Arc, Barrier};
@@ -85,9 +85,19 @@ fn a_client_is_always_served_by_the_same_instance_if_wanted() {
     let shops = shops(3);
     let more = "balance = \"client\"";
     let stand = stand("client", "queue", &addresses(&shops), more);
-    let counts = answering(&stand, 5);
-    assert_eq!(counts.len(), 1);
-    assert_eq!(answering(&stand, 5), counts, "over another connection");
+    let mut used = BTreeSet::new();
+    for client in 0..20 {
+        let address = format!("203.0.113.{client}");
+        let asked = request("GET", "/echo", &[("X-Forwarded-For", &address)], "");
+        // Each time over another connection.
+        let answering = [(); 4].map(|()| stand.client().ask(&asked).text("address"));
+        assert!(
+            answering.iter().all(|a| *a == answering[0]),
+            "{answering:?}"
+        );
+        used.extend(answering);
+    }
+    assert_eq!(used.len(), 3);
 }
 
 #[test]
