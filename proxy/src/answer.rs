@@ -205,6 +205,7 @@ fn limit(problem: Problem) -> Option<Box<LimitHeaders>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::Code;
 
     const ALL: [Problem; 30] = [
         Problem::SoldOut { wait_ms: None },
@@ -254,6 +255,7 @@ mod tests {
                 serde_json::from_slice(&problem.body(problem.status())).unwrap();
             assert_eq!(body["status"], problem.status().as_u16(), "{problem:?}");
             assert_eq!(body["code"], problem.code());
+            assert_eq!(body["code"], Code::from(problem).word());
             assert_eq!(body["type"], "about:blank");
             assert!(body["title"].is_string() && body["code"].is_string());
             assert!(problem.body(problem.status()).len() < 300, "{problem:?}");

@@ -7,11 +7,13 @@ mod route;
 
 pub(crate) use crate::config::redis::RedisSettings;
 
+use crate::access::{Access, AccessLogTable};
 use crate::buyer::{BuyerTable, Buyers};
 use crate::callback::Callback;
 use crate::client::{ClientTable, Clients};
 use crate::config::redis::RedisTable;
 use crate::config::route::RouteTable;
+use crate::counters::Tally;
 use crate::shop::{Shop, ShopTable};
 use crate::sign::Signing;
 use crate::site::Site;
@@ -22,7 +24,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// The parts of the file that [`Site`] is made of.
-const RENEWED: [&str; 5] = ["buyer", "client", "rate_limit_headers", "route", "shop"];
+const RENEWED: [&str; 6] = [
+    "access_log",
+    "buyer",
+    "client",
+    "rate_limit_headers",
+    "route",
+    "shop",
+];
 
 /// Everything a start needs, checked.
 pub(crate) struct Config {
@@ -32,8 +41,8 @@ pub(crate) struct Config {
     pub(crate) threads: usize,
     /// How Redis is asked.
     pub(crate) redis: RedisSettings,
-    /// Where the counters can be read.
-    pub(crate) metrics: Option<SocketAddr>,
+    /// Where the proxy itself can be asked how it is.
+    pub(crate) admin: Option<SocketAddr>,
     /// What can change while buyers buy.
     pub(crate) site: Site,
     /// The rest, to be compared with a later reading.
@@ -60,14 +69,15 @@ struct File {
     client: ClientTable,
     #[serde(default)]
     rate_limit_headers: bool,
-    metrics: Option<MetricsTable>,
+    admin: Option<AdminTable>,
+    access_log: Option<AccessLogTable>,
     #[serde(default, rename = "route")]
     routes: Vec<RouteTable>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MetricsTable {
+struct AdminTable {
     listen: String,
 }
 
@@ -94,12 +104,11 @@ impl Config {
             toml::from_str(text).map_err(|error| Mistakes(vec![at_line(text, &error)]))?;
         let mut mistakes = Mistakes::default();
 
-        let metrics = file.metrics.map(|table| table.listen);
-        let metrics = mistakes.note(
-            metrics
-                .map(|text| listen("metrics.listen", &text))
-                .transpose(),
-        );
+        let admin = file.admin.map(|table| table.listen);
+        let admin = admin.map(|text| listen("admin.listen", &text)).transpose();
+        let admin = mistakes.note(admin);
+        let access = file.access_log.as_ref();
+        let access = access.and_then(|table| Access::new(table, &mut mistakes));
         let listen = mistakes.note(listen("listen", &file.listen));
         let threads = mistakes.note(threads(file.threads));
         let redis = RedisSettings::new(file.redis, redis_url, &mut mistakes);
@@ -113,20 +122,22 @@ impl Config {
         let clients = Clients::new(&file.client, gateways, &mut mistakes);
         let routes = route::routes(&file.routes, &mut mistakes);
 
-        match (listen, threads, redis, metrics, shop, buyers) {
-            (Some(listen), Some(threads), Some(redis), Some(metrics), Some(shop), Some(buyers))
+        match (listen, threads, redis, admin, shop, buyers) {
+            (Some(listen), Some(threads), Some(redis), Some(admin), Some(shop), Some(buyers))
                 if mistakes.0.is_empty() =>
             {
                 Ok(Self {
                     listen,
                     threads,
                     redis,
-                    metrics,
+                    admin,
                     site: Site {
+                        tally: Tally::of(&routes),
                         routes,
                         buyers,
                         shop,
                         signing: signing.flatten(),
+                        access,
                         callback: callback.flatten(),
                         clients,
                         tells_limits: file.rate_limit_headers,
@@ -353,8 +364,18 @@ mod tests {
             ),
             (
                 "[shop]",
-                "[metrics]\nlisten = \"here\"\n[shop]",
-                "metrics.listen: expected",
+                "[admin]\nlisten = \"here\"\n[shop]",
+                "admin.listen: expected",
+            ),
+            (
+                "[shop]",
+                "[access_log]\nfile = \"stdout\"\nrejections = 2\n[shop]",
+                "access_log.rejections: expected",
+            ),
+            (
+                "[shop]",
+                "[access_log]\nfile = \"/nowhere/access.log\"\n[shop]",
+                "access_log.file: expected",
             ),
             (
                 "mode = \"queue\"",

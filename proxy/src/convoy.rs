@@ -83,6 +83,11 @@ impl Stop {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many wait here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().tries.len()
+    }
+
     /// Returns whether a convoy has to leave now.
     fn wait(&self, asked: Try) -> bool {
         let mut waiting = self.lock();
@@ -170,6 +175,9 @@ impl Convoy {
     }
 
     async fn ask(&self, tries: &[Try]) -> Result<Vec<Verdict>, Problem> {
+        let convoys = &self.gate.counters().convoy_tries;
+        // No more than CONVOY_MAX, so that nothing is lost.
+        convoys.observe(u32::try_from(tries.len()).unwrap_or(u32::MAX).into());
         let mut question = redis::cmd("SECKILL.MTRY");
         question.arg(&self.sale.key);
         for asked in tries {

@@ -4,11 +4,13 @@
 use crate::answer::Answer;
 use crate::body;
 use crate::buy;
+use crate::code::Code;
+use crate::counters::Counters;
 use crate::forward::{Forward, Passages};
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
-use crate::metrics::Unreserved;
+use crate::ledger::Notes;
 use crate::problem::{Problem, rejection};
-use crate::route::{Fail, Mode, Place, Route};
+use crate::route::{Fail, Found, Mode, Place, Route};
 use crate::shadow::Shadows;
 use crate::site::Site;
 use http::{HeaderMap, Method};
@@ -20,8 +22,8 @@ use std::sync::Arc;
 pub(crate) struct Desk {
     gate: Arc<Gate>,
     passages: Passages,
-    unreserved: Arc<Unreserved>,
-    shadows: Arc<Shadows>,
+    counters: Arc<Counters>,
+    shadows: Shadows,
 }
 
 /// What is asked, and by whom.
@@ -57,14 +59,13 @@ pub(crate) enum Decision {
 // === impl Desk ===
 
 impl Desk {
-    /// Asks `gate`, and counts in `unreserved` whom it could not ask, and in `shadows` for whom it
-    /// only looked on.
-    pub(crate) fn new(gate: Arc<Gate>, unreserved: Arc<Unreserved>, shadows: Arc<Shadows>) -> Self {
+    /// Asks `gate`.
+    pub(crate) fn new(gate: Arc<Gate>, counters: Arc<Counters>) -> Self {
         Self {
             gate,
             passages: Passages::default(),
-            unreserved,
-            shadows,
+            shadows: Shadows::new(Arc::clone(&counters)),
+            counters,
         }
     }
 
@@ -73,9 +74,15 @@ impl Desk {
         &self.gate
     }
 
-    /// Says what becomes of a request.
-    pub(crate) async fn decide(&self, site: &Site, asked: &Asked<'_>) -> Decision {
-        let place = site.routes.place(asked.path);
+    /// Says what becomes of a request, and notes what it came to.
+    pub(crate) async fn decide(
+        &self,
+        site: &Site,
+        asked: &Asked<'_>,
+        notes: &mut Notes,
+    ) -> Decision {
+        let Found { route, place } = site.routes.find(asked.path);
+        notes.route = route;
         let decided = match place {
             Place::Elsewhere => return Decision::Pass,
             Place::Sale { route, sid } if route.mode == Mode::Shadow => {
@@ -88,13 +95,16 @@ impl Desk {
             _ if buy::overrides_method(asked.headers) || buy::upgrades(asked.headers) => {
                 Err(Problem::BadRequest)
             }
-            Place::Sale { route, sid } => self.at_sale(site, asked, route, sid).await,
+            Place::Sale { route, sid } => self.at_sale(site, asked, route, sid, notes).await,
             Place::BadSid if asked.method == Method::POST => Err(Problem::BadSale),
             Place::BadSid => self.passed(asked),
-            Place::Reservation { sid, rid } => self.at_reservation(site, asked, sid, rid).await,
-            Place::Confirmation { sid, rid } => self.confirm(site, asked, sid, rid).await,
+            Place::Reservation { sid, rid } => {
+                self.at_reservation(site, asked, sid, rid, notes).await
+            }
+            Place::Confirmation { sid, rid } => self.confirm(site, asked, sid, rid, notes).await,
         };
         decided.unwrap_or_else(|problem| {
+            notes.code = problem.into();
             let status = match place {
                 Place::Sale { route, .. } => route.statuses.of(problem),
                 _ => problem.status(),
@@ -109,12 +119,13 @@ impl Desk {
         asked: &Asked<'_>,
         route: &Route,
         sid: &str,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         if asked.method != Method::POST {
             return self.passed(asked);
         }
         site.clients.admit(asked.peer, asked.headers)?;
-        self.buy(site, asked, route.mode, sid).await
+        self.buy(site, asked, route.mode, sid, notes).await
     }
 
     async fn at_reservation(
@@ -123,12 +134,13 @@ impl Desk {
         asked: &Asked<'_>,
         sid: &str,
         rid: &str,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         site.clients.admit(asked.peer, asked.headers)?;
         if asked.method == Method::DELETE {
-            self.cancel(site, asked, sid, rid).await
+            self.cancel(site, asked, sid, rid, notes).await
         } else if asked.reads() {
-            self.show(site, asked, sid, rid).await
+            self.show(site, asked, sid, rid, notes).await
         } else {
             Err(Problem::MethodNotAllowed {
                 allow: "GET, HEAD, DELETE",
@@ -153,6 +165,7 @@ impl Desk {
         asked: &Asked<'_>,
         mode: Mode,
         sid: &str,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         let uid = site.buyers.buying(asked.peer, asked.headers)?;
         let qty = buy::quantity(asked.query)?;
@@ -160,14 +173,22 @@ impl Desk {
         if body::is_too_large(asked.headers) {
             return Err(Problem::BodyTooLarge);
         }
-        let verdict = match (self.gate.try_for(sid, &uid, qty, token).await, mode) {
+        if site.access.as_ref().is_some_and(|access| access.buyers) {
+            notes.uid = Some(uid.clone());
+        }
+        let verdict = match (self.gate.try_for(sid, &uid, qty, token, notes).await, mode) {
             (Err(Problem::Unavailable), Mode::Forward(how)) if how.fail == Fail::Open => {
-                self.unreserved.count();
+                self.counters.unreserved.inc();
+                notes.code = Code::Unreserved;
                 let sid = sid.to_owned();
                 return Ok(Decision::ForwardUnreserved(Unasked { sid, uid, qty }));
             }
             (verdict, _) => verdict?,
         };
+        notes.code = verdict.into();
+        if let Verdict::Accepted(rid) | Verdict::Duplicate(rid) = verdict {
+            notes.rid = Some(rid);
+        }
         let path = asked.path;
         match (verdict, mode) {
             (Verdict::Accepted(rid), Mode::Forward(how)) => self
@@ -175,7 +196,7 @@ impl Desk {
                 .accepted(sid, rid, uid, qty, how)
                 .map(Decision::Forward),
             (Verdict::Duplicate(rid), Mode::Forward(how)) => {
-                let reservation = self.gate.reservation(sid, rid).await?;
+                let reservation = self.reservation(sid, rid, notes).await?;
                 self.passages
                     .repeated(sid, &reservation, uid, how)
                     .map(Decision::Forward)
@@ -192,10 +213,12 @@ impl Desk {
         asked: &Asked<'_>,
         sid: &str,
         rid: &str,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         let uid = site.buyers.identify(asked.peer, asked.headers)?;
-        let reservation = self.gate.reservation(sid, parse(rid)?).await?;
+        let reservation = self.reservation(sid, parse(rid)?, notes).await?;
         owned(&reservation, &uid)?;
+        notes.code = Code::Reservation;
         Ok(Answer::reservation(sid, &reservation).into())
     }
 
@@ -206,13 +229,14 @@ impl Desk {
         asked: &Asked<'_>,
         sid: &str,
         rid: &str,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         let rid = parse(rid)?;
         if !asked.is_shops(site) {
             let uid = site.buyers.buying(asked.peer, asked.headers)?;
-            owned(&self.gate.reservation(sid, rid).await?, &uid)?;
+            owned(&self.reservation(sid, rid, notes).await?, &uid)?;
         }
-        self.settle(sid, rid, Outcome::Cancel).await
+        self.settle(sid, rid, Outcome::Cancel, notes).await
     }
 
     /// For the shop.
@@ -222,6 +246,7 @@ impl Desk {
         asked: &Asked<'_>,
         sid: &str,
         rid: &str,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         if asked.method != Method::POST {
             return Err(Problem::MethodNotAllowed { allow: "POST" });
@@ -229,7 +254,19 @@ impl Desk {
         if !asked.is_shops(site) {
             return Err(Problem::NotTheShop);
         }
-        self.settle(sid, parse(rid)?, Outcome::Confirm).await
+        let rid = parse(rid)?;
+        self.settle(sid, rid, Outcome::Confirm, notes).await
+    }
+
+    async fn reservation(
+        &self,
+        sid: &str,
+        rid: ReservationId,
+        notes: &mut Notes,
+    ) -> Result<Reservation, Problem> {
+        notes.rid = Some(rid);
+        let answer = self.gate.reservation(sid, rid);
+        notes.while_redis_answers(answer).await
     }
 
     async fn settle(
@@ -237,15 +274,23 @@ impl Desk {
         sid: &str,
         rid: ReservationId,
         outcome: Outcome,
+        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
         let _passage = self.passages.enter(sid, rid)?;
-        let settled = self.gate.settle(sid, rid, outcome).await;
+        let settled = self.gate.settle(sid, rid, outcome);
+        let settled = notes.while_redis_answers(settled).await;
         if let Err(NotSettled::Unknown(_)) = settled {
             return Err(Problem::Unavailable);
         }
-        let reservation = self.gate.reservation(sid, rid).await?;
+        let reservation = self.reservation(sid, rid, notes).await?;
         match settled {
-            Ok(()) => Ok(Answer::reservation(sid, &reservation).into()),
+            Ok(()) => {
+                notes.code = match outcome {
+                    Outcome::Confirm => Code::Confirmed,
+                    Outcome::Cancel => Code::Cancelled,
+                };
+                Ok(Answer::reservation(sid, &reservation).into())
+            }
             Err(_) => Err(Problem::WrongState {
                 state: reservation.state,
             }),

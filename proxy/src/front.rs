@@ -4,6 +4,7 @@
 //! byte a minute holds a connection for days. Here the head is read with one deadline and one size,
 //! and then given to pingora as if it had just arrived.
 
+use crate::counters::{Counters, Present};
 use crate::proxy::{KEEPALIVE_S, Proxy};
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -34,6 +35,7 @@ const LINGER_BYTES_MAX: u64 = 64 * 1024;
 /// The proxy, behind a doorman.
 pub(crate) struct Front {
     proxy: Arc<HttpProxy<Proxy>>,
+    counters: Arc<Counters>,
 }
 
 enum Head {
@@ -51,9 +53,10 @@ enum Head {
 
 impl Front {
     /// Stands before `proxy`.
-    pub(crate) fn new(proxy: HttpProxy<Proxy>) -> Self {
+    pub(crate) fn new(proxy: HttpProxy<Proxy>, counters: Arc<Counters>) -> Self {
         Self {
             proxy: Arc::new(proxy),
+            counters,
         }
     }
 }
@@ -65,6 +68,7 @@ impl ServerApp for Front {
         mut stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        let _present = Present::new(&self.counters.connections);
         let mut settings = None;
         let mut closing = shutdown.clone();
         loop {

@@ -1,6 +1,8 @@
 //! The questions that the module answers, and what its answers mean.
 
 use crate::convoy;
+use crate::counters::Counters;
+use crate::ledger::Notes;
 use crate::link::{Link, Trouble};
 use crate::news::News;
 use crate::problem::Problem;
@@ -10,7 +12,6 @@ use redis::{Cmd, RedisError, Value, from_redis_value};
 use seckill_protocol::{ReservationId, ReservationState, Uid, Verdict, VerdictDetail};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -23,8 +24,9 @@ pub(crate) struct Gate {
     news: Arc<News>,
     /// Questions that may wait for an answer at the same time.
     places: Arc<Semaphore>,
+    waiting_max: usize,
     deadline: Duration,
-    overloaded: AtomicU64,
+    counters: Arc<Counters>,
     oddities: Throttle,
 }
 
@@ -76,14 +78,16 @@ impl Gate {
         news: News,
         waiting_max: usize,
         deadline: Duration,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             link: Arc::new(link),
             sales: Arc::new(sales),
             news: Arc::new(news),
             places: Arc::new(Semaphore::new(waiting_max)),
+            waiting_max,
             deadline,
-            overloaded: AtomicU64::new(0),
+            counters,
             oddities: Throttle::default(),
         }
     }
@@ -99,9 +103,25 @@ impl Gate {
         &self.sales
     }
 
-    /// How many buyers were told to come again because too many others were waiting.
-    pub(crate) fn overloaded(&self) -> u64 {
-        self.overloaded.load(Ordering::Relaxed)
+    /// The connection to Redis.
+    pub(crate) const fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// The news of sales.
+    pub(crate) fn news(&self) -> &News {
+        &self.news
+    }
+
+    /// How many questions wait for an answer.
+    pub(crate) fn waiting(&self) -> usize {
+        let free = self.places.available_permits();
+        self.waiting_max.saturating_sub(free)
+    }
+
+    /// What is counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Asks for units.
@@ -115,6 +135,7 @@ impl Gate {
         uid: &Uid,
         qty: u32,
         token: Option<&[u8]>,
+        notes: &mut Notes,
     ) -> Result<Verdict, Problem> {
         let sale = self.sales.named(sid);
         let is_plain = qty == 1 && token.is_none();
@@ -128,7 +149,8 @@ impl Gate {
         if is_plain {
             let life = self.link.life();
             let answer = convoy::join(self, &sale, uid.clone(), place);
-            return match timeout(self.deadline, answer).await {
+            let answered = timeout(self.deadline, answer);
+            return match notes.while_redis_answers(answered).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(Problem::Unavailable),
                 Err(_) => {
@@ -144,7 +166,8 @@ impl Gate {
             question.arg("TOKEN").arg(token);
         }
         let uids = std::iter::once(uid);
-        let verdicts = self.decide(&sale, &question, uids, qty).await?;
+        let decided = self.decide(&sale, &question, uids, qty);
+        let verdicts = notes.while_redis_answers(decided).await?;
         verdicts.first().copied().ok_or(Problem::Unavailable)
     }
 
@@ -152,7 +175,7 @@ impl Gate {
     /// known; then it counts as told.
     pub(crate) fn remembered(&self, sale: &Sale, uid: &Uid) -> Option<Verdict> {
         let verdict = sale.shut.tell(uid, self.news.life())?;
-        sale.turned_away.count(verdict);
+        self.sales.turned_away(sale, verdict);
         Some(verdict)
     }
 
@@ -248,7 +271,7 @@ impl Gate {
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            self.overloaded.fetch_add(1, Ordering::Relaxed);
+            self.counters.overloaded.inc();
             Problem::Overloaded
         })
     }

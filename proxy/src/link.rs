@@ -6,6 +6,7 @@
 //! task knocks. What it knocks with is a question that a sound primary decides, and nobody else: a
 //! replica answers a PING, and so does a server that loads its data.
 
+use crate::counters::Counters;
 use crate::pauses::{Pauses, jittered};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
@@ -48,6 +49,7 @@ pub(crate) struct Link {
     /// Questions in a row that got no answer.
     failures: AtomicU32,
     standing: Standing,
+    counters: Arc<Counters>,
 }
 
 enum State {
@@ -104,6 +106,7 @@ impl Link {
         info: ConnectionInfo,
         deadline: Duration,
         key_prefix: &str,
+        counters: Arc<Counters>,
     ) -> Result<Self, RedisError> {
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -121,6 +124,7 @@ impl Link {
             state: watch::Sender::new(State::First),
             failures: AtomicU32::new(0),
             standing: Standing::default(),
+            counters,
         })
     }
 
@@ -135,15 +139,27 @@ impl Link {
         matches!(&*self.state.borrow(), State::Away { .. })
     }
 
+    /// Why no question is decided at the moment; `None` if they are.
+    pub(crate) fn trouble(&self) -> Option<&'static str> {
+        match &*self.state.borrow() {
+            State::First => Some("it was not reached yet"),
+            State::Away { .. } => Some(self.standing.trouble().unwrap_or("it does not answer")),
+            State::Up { .. } => self.standing.trouble(),
+        }
+    }
+
     /// Asks Redis one question.
     ///
     /// # Errors
     /// [`Trouble`], at the latest when the deadline has passed.
     pub(crate) async fn ask(self: &Arc<Self>, question: &Cmd) -> Result<Value, Trouble> {
-        let until = Instant::now() + self.deadline;
+        let since = Instant::now();
+        let until = since + self.deadline;
         let (life, mut connection) = self.connection(until).await?;
         // An answer that comes later meets nobody: the connection drops it.
         let answer = timeout_at(until, question.query_async(&mut connection)).await;
+        let took = since.elapsed().as_secs_f64();
+        self.counters.redis_seconds.observe(took);
         self.judge(life, answer.map_err(|_| Trouble::Late))
     }
 
@@ -243,6 +259,7 @@ impl Link {
             _ => false,
         });
         if mine {
+            self.counters.breaker_openings.inc();
             tokio::spawn(Arc::clone(self).connect());
         }
     }
@@ -320,12 +337,15 @@ impl Link {
             Trouble::Refused(refusal) => self.standing.refuses(*refusal),
             trouble => self.standing.is_away(trouble),
         }
-        self.state.send_if_modified(|state| {
+        let first = self.state.send_if_modified(|state| {
             let first = matches!(state, State::First);
             if first {
                 *state = State::Away { lives: 0 };
             }
             first
         });
+        if first {
+            self.counters.breaker_openings.inc();
+        }
     }
 }

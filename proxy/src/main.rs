@@ -21,11 +21,16 @@
 //! `desk` calls them and decides, `proxy` does it. `config` reads `proxy.toml`, `secret` what must not stand there, `ring` keeps
 //! keys by their names, and `live` reads them again when they change; `clock` says when they count.
 //! `site` is what can change while buyers buy, and `shop` who answers what is not turned away.
-//! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `metrics` shows
-//! what was counted, `throttle` keeps the log readable, `pauses` says when to try again, and
-//! `spelling` which headers a shop could take for each other. `networks` are lists of them.
+//! `doors` opens, `signals` says when to stop, `sales` keeps what belongs to one sale, `throttle` keeps
+//! the log readable, `pauses` says when to try again, and `spelling` which headers a shop could take
+//! for each other. `networks` are lists of them.
+//!
+//! A request that is over is entered in the `ledger`: it is counted by its `code` in `counters`, and
+//! written by `access`. `admin` shows that to whoever watches, and `log_level` is what he can change.
 #![forbid(unsafe_code)]
 
+mod access;
+mod admin;
 mod answer;
 mod body;
 mod buy;
@@ -33,18 +38,21 @@ mod buyer;
 mod callback;
 mod client;
 mod clock;
+mod code;
 mod config;
 mod convoy;
 mod cookie;
+mod counters;
 mod desk;
 mod doors;
 mod forward;
 mod front;
 mod gate;
+mod ledger;
 mod limit;
 mod link;
 mod live;
-mod metrics;
+mod log_level;
 mod networks;
 mod news;
 mod origin;
@@ -68,17 +76,20 @@ mod statuses;
 mod throttle;
 mod token;
 
+use crate::access::{Access, Log};
+use crate::admin::{Admin, Parts};
 use crate::config::{Config, RedisSettings};
+use crate::counters::Counters;
 use crate::desk::Desk;
 use crate::doors::Doors;
 use crate::front::Front;
 use crate::gate::Gate;
+use crate::ledger::Ledger;
 use crate::link::Link;
-use crate::metrics::{Metrics, Unreserved};
+use crate::log_level::LogLevel;
 use crate::news::News;
 use crate::proxy::Proxy;
 use crate::sales::Sales;
-use crate::shadow::Shadows;
 use crate::shop::Watch;
 use crate::signals::Signals;
 use crate::site::Renewal;
@@ -88,22 +99,16 @@ use clap::Parser;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_core::services::background::background_service;
-use pingora_core::services::listening;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 /// After SIGTERM: how long requests under way may take to finish.
 const GRACE_S: u64 = 3;
-
-/// Pingora writes a line for each connection that breaks, which is for clients to decide; what
-/// matters is written here.
-const DEFAULT_LOG: &str = "info,pingora_core=error,pingora_proxy=off";
 
 /// The flash-sale gate in front of a shop.
 #[derive(Parser)]
@@ -135,25 +140,20 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
         writeln!(std::io::stdout(), "{file}: ok")?;
         return Ok(());
     }
-    start_log();
-    run(config, arguments.config.clone())
+    let log_level = LogLevel::start();
+    run(config, arguments.config.clone(), log_level)
 }
 
-fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-}
-
-fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
+fn run(config: Config, file: PathBuf, log_level: LogLevel) -> anyhow::Result<()> {
     can_listen("listen", config.listen)?;
-    if let Some(address) = config.metrics {
-        can_listen("metrics.listen", address)?;
+    if let Some(address) = config.admin {
+        can_listen("admin.listen", address)?;
     }
-    let gate = Arc::new(gate(config.redis).context("redis.url")?);
+    let counters = Arc::new(Counters::new()?);
+    let log = Arc::new(Log::start(Arc::clone(&counters)).context("access_log")?);
+    log.open(config.site.access.as_ref().map(Access::target))
+        .context("access_log.file")?;
+    let gate = Arc::new(gate(config.redis, &counters).context("redis.url")?);
 
     let settings = ServerConf {
         threads: config.threads,
@@ -177,6 +177,8 @@ fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
         fixed: config.fixed,
         current: Arc::clone(&site),
         now: Arc::clone(&hangup),
+        log: Arc::clone(&log),
+        counters: Arc::clone(&counters),
     };
     let mut renewal = background_service("renewal", renewal);
     renewal.threads = Some(1);
@@ -184,28 +186,26 @@ fn run(config: Config, file: PathBuf) -> anyhow::Result<()> {
     let mut watch = background_service("shop", Watch::new(Arc::clone(&site)));
     watch.threads = Some(1);
     server.add_service(watch);
-    let unreserved = Arc::new(Unreserved::default());
-    let shadows = Arc::new(Shadows::default());
-    if let Some(address) = config.metrics {
-        let metrics = Metrics::new(
-            Arc::clone(&gate),
-            Arc::clone(&unreserved),
-            Arc::clone(&shadows),
-        );
-        let mut service = listening::Service::new("metrics".to_owned(), metrics);
-        service.threads = Some(1);
-        service.add_tcp(&address.to_string());
-        server.add_service(service);
+    if let Some(address) = config.admin {
+        let parts = Parts {
+            gate: Arc::clone(&gate),
+            site: Arc::clone(&site),
+            counters: Arc::clone(&counters),
+            log_level,
+        };
+        let mut admin = background_service("admin", Admin::new(address, parts));
+        admin.threads = Some(1);
+        server.add_service(admin);
     }
-    let proxy = Proxy::new(
-        site,
-        Arc::new(Desk::new(Arc::clone(&gate), unreserved, shadows)),
-    );
-    let front = Front::new(pingora_proxy::http_proxy(&server.configuration, proxy));
+    let desk = Arc::new(Desk::new(Arc::clone(&gate), Arc::clone(&counters)));
+    let ledger = Arc::new(Ledger::new(Arc::clone(&counters), Arc::clone(&log)));
+    let proxy = pingora_proxy::http_proxy(&server.configuration, Proxy::new(site, desk, ledger));
+    let front = Front::new(proxy, counters);
     server.add_service(Doors::new(config.listen, front, gate));
     server.run(RunArgs {
         shutdown_signal: Box::new(Signals { hangup }),
     });
+    log.end();
     info!("seckill-proxy has stopped");
     Ok(())
 }
@@ -217,18 +217,20 @@ fn can_listen(key: &str, address: SocketAddr) -> anyhow::Result<()> {
         .with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
-fn gate(settings: RedisSettings) -> Result<Gate, redis::RedisError> {
+fn gate(settings: RedisSettings, counters: &Arc<Counters>) -> Result<Gate, redis::RedisError> {
     let link = Link::new(
         settings.server.clone(),
         settings.deadline,
         &settings.key_prefix,
+        Arc::clone(counters),
     )?;
-    let sales = Sales::new(settings.key_prefix, settings.remember);
+    let sales = Sales::new(settings.key_prefix, settings.remember, Arc::clone(counters));
     Ok(Gate::new(
         link,
         sales,
         News::new(settings.server)?,
         settings.waiting_max,
         settings.deadline,
+        Arc::clone(counters),
     ))
 }

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::body;
 use crate::desk::{Asked, Decision, Desk, Unasked};
 use crate::forward::Forward;
+use crate::ledger::{Exchange, Ledger, Notes};
 use crate::problem::Problem;
 use crate::shop::{Attempts, Shop, must_not_repeat};
 use crate::sign::{Signing, Told};
@@ -19,6 +20,7 @@ use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use seckill_protocol::Uid;
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,7 @@ const OURS: &str = "seckill-";
 pub(crate) struct Proxy {
     site: Current,
     desk: Arc<Desk>,
+    ledger: Arc<Ledger>,
     shop_trouble: Throttle,
 }
 
@@ -57,16 +60,22 @@ pub(crate) struct Request {
     unreserved: Option<Unasked>,
     /// What it has tried with the shop.
     attempts: Attempts,
+    /// What is entered in the ledger when it is over.
+    notes: Notes,
 }
+
+/// What is kept of a request for the next on its connection: that it was there.
+struct Predecessor;
 
 // === impl Proxy ===
 
 impl Proxy {
-    /// Guards what `site` says, and does what `desk` decides.
-    pub(crate) fn new(site: Current, desk: Arc<Desk>) -> Self {
+    /// Guards what `site` says, does what `desk` decides, and enters it in `ledger`.
+    pub(crate) fn new(site: Current, desk: Arc<Desk>, ledger: Arc<Ledger>) -> Self {
         Self {
             site,
             desk,
+            ledger,
             shop_trouble: Throttle::default(),
         }
     }
@@ -135,6 +144,7 @@ impl ProxyHttp for Proxy {
             forward: None,
             unreserved: None,
             attempts: Attempts::default(),
+            notes: Notes::new(),
         }
     }
 
@@ -160,7 +170,8 @@ impl ProxyHttp for Proxy {
             headers: &head.headers,
             peer: peer(session),
         };
-        match self.desk.decide(&request.site, &asked).await {
+        let Request { site, notes, .. } = request;
+        match self.desk.decide(site, &asked, notes).await {
             Decision::Pass => Ok(false),
             Decision::Forward(forward) => {
                 // The buyer has the units: that he hangs up is no reason to leave the shop with
@@ -189,6 +200,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         request: &mut Request,
     ) -> Result<Box<HttpPeer>> {
+        request.notes.shop_is_asked();
         let head = session.req_header();
         let site = &request.site;
         let peer = peer(session);
@@ -271,10 +283,16 @@ impl ProxyHttp for Proxy {
         request: &mut Request,
     ) -> Result<()> {
         request.attempts.answered();
-        if !response.status.is_informational()
-            && let Some(forward) = request.forward.take()
-        {
-            forward.answered(response.status, self.desk.gate()).await;
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        if let Some(took) = request.notes.shop_answers() {
+            let counters = self.ledger.counters();
+            counters.shop_seconds.observe(took.as_secs_f64());
+        }
+        if let Some(forward) = request.forward.take() {
+            let settled = forward.answered(response.status, self.desk.gate());
+            request.notes.while_redis_answers(settled).await;
         }
         Ok(())
     }
@@ -315,6 +333,7 @@ impl ProxyHttp for Proxy {
         session.set_keepalive(None);
         match problem {
             Some(problem) if !begun => {
+                request.notes.code = problem.into();
                 let answer = Answer::from(problem);
                 let error_code = answer.status().as_u16();
                 // A client that is gone by now will not miss it.
@@ -329,6 +348,37 @@ impl ProxyHttp for Proxy {
                 can_reuse_downstream: false,
             },
         }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, request: &mut Request) {
+        let head = session.req_header();
+        let exchange = Exchange {
+            peer: peer(session),
+            method: &head.method,
+            path: head.uri.path(),
+            headers: &head.headers,
+            version: head.version,
+            status: session.response_written().map(|response| response.status),
+            bytes: session.body_bytes_sent(),
+        };
+        self.ledger.enter(&request.site, &request.notes, &exchange);
+    }
+
+    fn persist_connection_context(
+        &self,
+        _: &Session,
+        _: &Request,
+    ) -> Option<Box<dyn Any + Send + Sync>> {
+        Some(Box::new(Predecessor))
+    }
+
+    fn on_connection_reuse(
+        &self,
+        _: &mut Session,
+        request: &mut Request,
+        _: Box<dyn Any + Send + Sync>,
+    ) {
+        request.notes.reused = true;
     }
 
     /// [`Self::fail_to_proxy`] has told what there is to tell, and not once a request.

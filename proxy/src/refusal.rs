@@ -31,6 +31,21 @@ pub(crate) enum Refusal {
 // === impl Refusal ===
 
 impl Refusal {
+    /// Every one, each at its own number.
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Replica,
+        Self::Loading,
+        Self::ReplicaAlone,
+        Self::ClusterDown,
+        Self::Elsewhere,
+        Self::OutOfMemory,
+        Self::InScript,
+        Self::DiskFailed,
+        Self::TooFewReplicas,
+        Self::NoPermission,
+        Self::NotSignedIn,
+    ];
+
     /// How many there are.
     pub(crate) const COUNT: usize = Self::NotSignedIn as usize + 1;
 

@@ -124,6 +124,12 @@ pub(crate) enum Place<'p> {
     Elsewhere,
 }
 
+/// A place, and the number of the route that it is on; `None` where nobody guards.
+pub(crate) struct Found<'p> {
+    pub(crate) route: Option<usize>,
+    pub(crate) place: Place<'p>,
+}
+
 // === impl Routes ===
 
 impl Routes {
@@ -132,14 +138,19 @@ impl Routes {
         Self(routes)
     }
 
+    /// The guarded paths, in their order.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.0.iter().map(|route| &route.pattern)
+    }
+
     /// Says what a request's path is. `path` as it came, without the query.
-    pub(crate) fn place<'p>(&'p self, path: &'p str) -> Place<'p> {
+    pub(crate) fn find<'p>(&'p self, path: &'p str) -> Found<'p> {
         let Some(plain) = path.strip_prefix('/') else {
             // `OPTIONS *` and the like name no path.
-            return Place::Elsewhere;
+            return Found::off(Place::Elsewhere);
         };
         let segments: Vec<&str> = plain.split('/').collect();
-        for route in &self.0 {
+        for (at, route) in self.0.iter().enumerate() {
             let Some((sid, below)) = route.pattern.exactly(&segments) else {
                 continue;
             };
@@ -149,17 +160,21 @@ impl Routes {
                 [RESERVATIONS, rid, CONFIRMATION] => Place::Confirmation { sid, rid },
                 _ => continue,
             };
-            return match (is_sid(sid), &route.mode) {
+            let place = match (is_sid(sid), &route.mode) {
                 (true, _) => place,
                 (false, Mode::Shadow) => Place::Elsewhere,
                 (false, _) => Place::BadSid,
             };
+            return Found {
+                route: Some(at),
+                place,
+            };
         }
-        if self.is_disguised(path) {
+        Found::off(if self.is_disguised(path) {
             Place::Disguised
         } else {
             Place::Elsewhere
-        }
+        })
     }
 
     fn is_disguised(&self, path: &str) -> bool {
@@ -178,6 +193,14 @@ impl Routes {
             }
         }
         false
+    }
+}
+
+// === impl Found ===
+
+impl<'p> Found<'p> {
+    const fn off(place: Place<'p>) -> Self {
+        Self { route: None, place }
     }
 }
 
@@ -388,6 +411,12 @@ mod tests {
         on_timeout: OnFailure::Keep,
         fail: Fail::Closed,
     });
+
+    impl Routes {
+        fn place<'p>(&'p self, path: &'p str) -> Place<'p> {
+            self.find(path).place
+        }
+    }
 
     fn routes() -> Routes {
         let route = |path: &str, mode| Route {

@@ -1,11 +1,14 @@
 //! The sales that this proxy was asked about, and what it keeps of each.
 
+use crate::code::Code;
 use crate::convoy::Stop;
+use crate::counters::{Counters, EDGE_VERDICTS};
 use crate::shut::Shut;
+use prometheus::IntCounter;
 use seckill_protocol::Verdict;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// So many sales at the same time are more than anybody has. The paths of sales that do not exist
@@ -13,11 +16,11 @@ use std::time::Duration;
 const SALES_MAX: usize = 10_000;
 
 /// The sales by their sids.
-#[derive(Debug)]
 pub(crate) struct Sales {
     sales: RwLock<HashMap<Box<str>, Arc<Sale>>>,
     key_prefix: String,
     remember: Duration,
+    counters: Arc<Counters>,
 }
 
 /// What is kept of one sale.
@@ -33,13 +36,13 @@ pub(crate) struct Sale {
     pub(crate) turned_away: TurnedAway,
 }
 
-/// Rejections by their verdicts.
+/// Rejections by their verdicts, in the order of [`EDGE_VERDICTS`].
 #[derive(Debug, Default)]
 pub(crate) struct TurnedAway {
-    sold_out: AtomicU64,
-    ended: AtomicU64,
-    paused: AtomicU64,
-    not_started: AtomicU64,
+    /// Of this sale, as long as it is kept.
+    own: [AtomicU64; EDGE_VERDICTS.len()],
+    /// What is shown: found when there is something to count.
+    shown: OnceLock<[IntCounter; EDGE_VERDICTS.len()]>,
 }
 
 // === impl Sales ===
@@ -47,11 +50,12 @@ pub(crate) struct TurnedAway {
 impl Sales {
     /// No sales yet. Their keys begin with `key_prefix`, and what they answer is remembered for at
     /// most `remember`.
-    pub(crate) fn new(key_prefix: String, remember: Duration) -> Self {
+    pub(crate) fn new(key_prefix: String, remember: Duration, counters: Arc<Counters>) -> Self {
         Self {
             sales: RwLock::default(),
             key_prefix,
             remember,
+            counters,
         }
     }
 
@@ -94,11 +98,28 @@ impl Sales {
         }
     }
 
-    /// Visits every sale.
-    pub(crate) fn each(&self, mut visit: impl FnMut(&str, &Sale)) {
+    /// All of them, with their sids, in no order.
+    pub(crate) fn all(&self) -> Vec<(Box<str>, Arc<Sale>)> {
         let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
-        for (sid, sale) in &*sales {
-            visit(sid, sale);
+        let all = sales.iter();
+        all.map(|(sid, sale)| (sid.clone(), Arc::clone(sale)))
+            .collect()
+    }
+
+    /// One more buyer of a sale was turned away without asking Redis.
+    pub(crate) fn turned_away(&self, sale: &Sale, verdict: Verdict) {
+        let TurnedAway { own, shown } = &sale.turned_away;
+        let Some(at) = EDGE_VERDICTS.iter().position(|&c| c == verdict.into()) else {
+            // The others depend on the buyer: nobody but the module tells them.
+            return;
+        };
+        let shown = shown.get_or_init(|| {
+            let sid = sale.key.strip_prefix(&*self.key_prefix);
+            self.counters.edge_rejections.of(sid.unwrap_or(&sale.key))
+        });
+        if let (Some(own), Some(shown)) = (own.get(at), shown.get(at)) {
+            own.fetch_add(1, Ordering::Relaxed);
+            shown.inc();
         }
     }
 
@@ -111,27 +132,9 @@ impl Sales {
 // === impl TurnedAway ===
 
 impl TurnedAway {
-    /// One more.
-    pub(crate) fn count(&self, verdict: Verdict) {
-        let counter = match verdict {
-            Verdict::SoldOut { .. } => &self.sold_out,
-            Verdict::Ended => &self.ended,
-            Verdict::Paused => &self.paused,
-            Verdict::NotStarted { .. } => &self.not_started,
-            // These depend on the buyer: nobody but the module tells them.
-            Verdict::Accepted(_) | Verdict::Duplicate(_) | Verdict::Limited { .. } => return,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// How many, by the code that buyers were given.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 4] {
-        [
-            ("sold_out", &self.sold_out),
-            ("ended", &self.ended),
-            ("paused", &self.paused),
-            ("not_started", &self.not_started),
-        ]
-        .map(|(code, counter)| (code, counter.load(Ordering::Relaxed)))
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (Code, u64)> {
+        let counts = self.own.iter().map(|count| count.load(Ordering::Relaxed));
+        EDGE_VERDICTS.into_iter().zip(counts)
     }
 }

@@ -4,29 +4,27 @@
 //! on the side, and what it says is counted.
 
 use crate::buy;
+use crate::code::Code;
+use crate::counters::Counters;
 use crate::desk::Asked;
 use crate::gate::Gate;
-use crate::problem::{Problem, rejection};
+use crate::ledger::Notes;
 use crate::site::Site;
-use seckill_protocol::Verdict;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Counts what would have been answered, by its code.
-#[derive(Debug, Default)]
-pub(crate) struct Shadows(Mutex<BTreeMap<&'static str, u64>>);
+pub(crate) struct Shadows(Arc<Counters>);
 
 // === impl Shadows ===
 
 impl Shadows {
+    /// Counts in `counters`.
+    pub(crate) const fn new(counters: Arc<Counters>) -> Self {
+        Self(counters)
+    }
+
     /// Asks what would become of this buy, and does not wait for the answer.
-    pub(crate) fn watch(
-        self: &Arc<Self>,
-        gate: &Arc<Gate>,
-        site: &Site,
-        asked: &Asked<'_>,
-        sid: &str,
-    ) {
+    pub(crate) fn watch(&self, gate: &Arc<Gate>, site: &Site, asked: &Asked<'_>, sid: &str) {
         let wanted = site
             .clients
             .admit(asked.peer, asked.headers)
@@ -34,29 +32,14 @@ impl Shadows {
             .and_then(|uid| Ok((uid, buy::quantity(asked.query)?, buy::token(asked.headers)?)));
         let (uid, qty, token) = match wanted {
             Ok(wanted) => wanted,
-            Err(problem) => return self.count(problem.code()),
+            Err(problem) => return self.0.shadowed(problem.into()),
         };
         let token = token.map(<[u8]>::to_vec);
-        let (shadows, gate, sid) = (Arc::clone(self), Arc::clone(gate), sid.to_owned());
+        let (counters, gate, sid) = (Arc::clone(&self.0), Arc::clone(gate), sid.to_owned());
         tokio::spawn(async move {
-            let verdict = gate.try_for(&sid, &uid, qty, token.as_deref()).await;
-            shadows.count(match verdict {
-                Ok(Verdict::Duplicate(_)) => "duplicate",
-                Ok(verdict) => rejection(verdict).map_or("accepted", Problem::code),
-                Err(problem) => problem.code(),
-            });
+            let mut notes = Notes::new();
+            let asked = gate.try_for(&sid, &uid, qty, token.as_deref(), &mut notes);
+            counters.shadowed(asked.await.map_or_else(Code::from, Code::from));
         });
-    }
-
-    /// How often each was counted.
-    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|(&code, &count)| (code, count)).collect()
-    }
-
-    fn count(&self, code: &'static str) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(code).or_default();
-        *count = count.saturating_add(1);
     }
 }

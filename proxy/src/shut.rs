@@ -50,6 +50,17 @@ struct Memory {
     life: u64,
 }
 
+/// What there is to see of one sale from outside.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// What is remembered, and for how long still.
+    pub(crate) remembered: Option<(Verdict, Duration)>,
+    /// Buyers who may have something.
+    pub(crate) holders: usize,
+    /// Buyers who are being asked for.
+    pub(crate) asking: usize,
+}
+
 /// Questions that are being asked. Buyers whose question is dropped unanswered may have something.
 #[derive(Debug)]
 pub(crate) struct Question<'s> {
@@ -81,7 +92,7 @@ impl Shut {
     fn tell_at(&self, uid: &Uid, life: u64, now: Instant) -> Option<Verdict> {
         let inner = self.read();
         let memory = inner.memory?;
-        if life == 0 || memory.life != life || now >= memory.until {
+        if !memory.counts(life, now) {
             return None;
         }
         if matches!(memory.verdict, Verdict::SoldOut { .. }) && inner.may_have(self.hash(uid)) {
@@ -89,6 +100,22 @@ impl Shut {
         }
         let passed = now.saturating_duration_since(memory.answered);
         Some(later(memory.verdict, passed))
+    }
+
+    /// What there is to see. `life` is the present subscription, 0 if there is none.
+    pub(crate) fn view(&self, life: u64) -> View {
+        let now = Instant::now();
+        let inner = self.read();
+        let memory = inner.memory.filter(|memory| memory.counts(life, now));
+        View {
+            remembered: memory.map(|memory| {
+                let passed = now.saturating_duration_since(memory.answered);
+                let left = memory.until.saturating_duration_since(now);
+                (later(memory.verdict, passed), left)
+            }),
+            holders: inner.holders.len(),
+            asking: inner.asking.len(),
+        }
     }
 
     /// Notes that questions are asked.
@@ -149,6 +176,15 @@ impl Inner {
         if may_have && self.holders.len() < HOLDERS_MAX {
             self.holders.insert(buyer);
         }
+    }
+}
+
+// === impl Memory ===
+
+impl Memory {
+    /// Whether it is still believed.
+    fn counts(&self, life: u64, now: Instant) -> bool {
+        life != 0 && self.life == life && now < self.until
     }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! A configuration with a mistake changes nothing; what only a restart can change is told.
 
+use crate::access::{Access, Log};
 use crate::buyer::Buyers;
 use crate::callback::Callback;
 use crate::client::Clients;
 use crate::config::{Config, Fixed};
+use crate::counters::{Counters, Tally};
 use crate::live::Look;
 use crate::route::Routes;
 use crate::shop::Shop;
@@ -15,6 +17,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +43,10 @@ pub(crate) struct Site {
     pub(crate) clients: Clients,
     /// Whether a limit is told in headers.
     pub(crate) tells_limits: bool,
+    /// What has a line in the access log, if there is one.
+    pub(crate) access: Option<Access>,
+    /// Where its requests are counted.
+    pub(crate) tally: Tally,
 }
 
 /// The site that is in force.
@@ -55,6 +62,10 @@ pub(crate) struct Renewal {
     pub(crate) current: Current,
     /// Tells to read it again.
     pub(crate) now: Arc<Notify>,
+    /// The access log, which is opened again.
+    pub(crate) log: Arc<Log>,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
 }
 
 // === impl Site ===
@@ -78,6 +89,8 @@ impl Renewal {
             Err(mistakes) => {
                 let file = self.file.display();
                 error!("{file}: {mistakes}; the configuration from before stays in force");
+                self.counters.reloads_failed.inc();
+                told_of_access_log(self.log.reopen());
                 return;
             }
         };
@@ -88,7 +101,16 @@ impl Renewal {
         }
         config.site.shop.inherit(&self.current.load().shop);
         info!(routes = %config.site.routes, "the configuration was read again");
+        let target = config.site.access.as_ref().map(Access::target);
+        told_of_access_log(self.log.open(target));
         self.current.store(Arc::new(config.site));
+        self.counters.reloads.inc();
+    }
+}
+
+fn told_of_access_log(opened: io::Result<()>) {
+    if let Err(error) = opened {
+        error!("access_log.file: {error}; the access log goes on where it was");
     }
 }
 

@@ -61,6 +61,19 @@ impl Standing {
         }
     }
 
+    /// Why nothing is decided, as far as is known.
+    pub(crate) fn trouble(&self) -> Option<&'static str> {
+        match self.now.load(Ordering::Relaxed) {
+            UNKNOWN | DECIDES => None,
+            AWAY => Some("there is no connection to it, or no answer"),
+            refuses => Refusal::ALL
+                .get(usize::from(refuses.saturating_sub(REFUSES)))
+                // One sale may be elsewhere, and the others here.
+                .filter(|&&refusal| refusal != Refusal::Elsewhere)
+                .map(|refusal| refusal.words()),
+        }
+    }
+
     /// Returns what was before, if that was something else.
     fn change(&self, to: u8) -> Option<u8> {
         // Nearly always nothing has changed, and every thread passes here.
@@ -85,5 +98,20 @@ mod tests {
         assert_eq!(standing.change(full), Some(AWAY));
         assert_eq!(standing.change(full), None);
         assert_eq!(standing.change(DECIDES), Some(full));
+    }
+
+    #[test]
+    fn the_trouble_is_told_by_its_name_and_one_sale_elsewhere_is_none() {
+        let standing = Standing::default();
+        assert_eq!(standing.trouble(), None);
+        standing.is_away(&"gone");
+        assert!(standing.trouble().is_some());
+        for refusal in Refusal::ALL {
+            standing.refuses(refusal);
+            let expected = (refusal != Refusal::Elsewhere).then_some(refusal.words());
+            assert_eq!(standing.trouble(), expected);
+        }
+        standing.decides();
+        assert_eq!(standing.trouble(), None);
     }
 }

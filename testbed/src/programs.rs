@@ -105,12 +105,12 @@ impl Worker {
 pub struct Proxy {
     process: Process,
     port: Port,
-    metrics: Port,
+    admin: Port,
     folder: PathBuf,
 }
 
 impl Proxy {
-    /// Starts a proxy on free ports, whatever the settings say about `listen` and `metrics.listen`,
+    /// Starts a proxy on free ports, whatever the settings say about `listen` and `admin.listen`,
     /// and waits until it listens on both.
     ///
     /// # Errors
@@ -118,21 +118,21 @@ impl Proxy {
     pub fn start(place: &Place, settings: &Settings) -> Result<Self> {
         let home = place.home("proxy")?;
         let port = home.port("port")?;
-        let metrics = home.port("metrics-port")?;
+        let admin = home.port("admin-port")?;
         let folder = home.folder.clone();
-        let config = write_proxy(settings, &folder, &port, &metrics)?;
+        let config = write_proxy(settings, &folder, &port, &admin)?;
         let plan = Plan {
             home,
             program: tools::built("seckill-proxy")?,
             arguments: vec![OsString::from("--config"), config.into()],
             environment: Vec::new(),
             ready_within: START_LIMIT,
-            probe: both(listens(&port), listens(&metrics)),
+            probe: both(listens(&port), listens(&admin)),
         };
         Ok(Self {
             process: Process::start(place, plan)?,
             port,
-            metrics,
+            admin,
             folder,
         })
     }
@@ -142,7 +142,7 @@ impl Proxy {
     /// # Errors
     /// If the file cannot be written.
     pub fn rewrite(&self, settings: &Settings) -> Result<()> {
-        write_proxy(settings, &self.folder, &self.port, &self.metrics).map(drop)
+        write_proxy(settings, &self.folder, &self.port, &self.admin).map(drop)
     }
 
     /// Where it listens, `host:port`.
@@ -150,9 +150,9 @@ impl Proxy {
         self.port.address()
     }
 
-    /// Where its counters can be read, `host:port`.
-    pub fn metrics_address(&self) -> String {
-        self.metrics.address()
+    /// Where it can be asked how it is, `host:port`.
+    pub fn admin_address(&self) -> String {
+        self.admin.address()
     }
 
     /// The address with `http://`, without a slash at the end.
@@ -195,11 +195,11 @@ impl Part for SampleShop {}
 impl Part for Worker {}
 impl Part for Proxy {}
 
-fn write_proxy(settings: &Settings, folder: &Path, port: &Port, metrics: &Port) -> Result<PathBuf> {
+fn write_proxy(settings: &Settings, folder: &Path, port: &Port, admin: &Port) -> Result<PathBuf> {
     settings
         .clone()
         .with("listen", port.address())
-        .with("metrics.listen", metrics.address())
+        .with("admin.listen", admin.address())
         .write(folder, "proxy.toml")
 }
 

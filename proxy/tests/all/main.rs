@@ -13,11 +13,15 @@
 //! * `settle`: reservations that are given up or paid for
 //! * `client`: where requests come from, and how often
 //! * `shadow`: a route that only looks on, and statuses that are the route's own
+//! * `admin`: what the proxy says of itself
+//! * `access`: what it writes about its requests
 //! * `process`: start, check and end of the program
 //! * `stand`: what they share
 //! * `stub`: shops that do one thing wrong
 #![cfg(test)]
 
+mod access;
+mod admin;
 mod client;
 mod convoy;
 mod forward;

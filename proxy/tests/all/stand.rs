@@ -66,9 +66,14 @@ impl Stand {
 
     /// One of the proxy's counters; 0 if it has not counted that yet.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let page = Client::connect(&self.proxy.metrics_address()).ask(&get("/metrics", ""));
+        let page = self.admin("/metrics");
         let line = page.body.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0, |value| value.trim().parse().unwrap())
+    }
+
+    /// A page of the proxy's own.
+    pub(crate) fn admin(&self, path: &str) -> Response {
+        Client::connect(&self.proxy.admin_address()).ask(&get(path, ""))
     }
 
     /// How often a command was called, and how often it was refused before that.
