@@ -315,6 +315,21 @@ mod tests {
             ),
             ("[shop]", "[shop]\nupstreams = []", "shop: expected either"),
             (
+                "\"127.0.0.1:8000\"",
+                "\"https://127.0.0.1/shop\"",
+                "shop.upstream: expected",
+            ),
+            (
+                "[shop]",
+                "[shop]\nca = \"/nowhere/ca.pem\"",
+                "shop.ca: expected",
+            ),
+            (
+                "[shop]",
+                "[shop]\nca = \"/nowhere/ca.pem\"",
+                "shop.ca: only for",
+            ),
+            (
                 "[shop]",
                 "[shop]\nbalance = \"best\"",
                 "shop.balance: expected",

@@ -1,6 +1,7 @@
 //! The shop behind the proxy: its addresses, which of them is asked, and how long it may take.
 //!
 //! * `address`: one of them, whether it is up, and how much it has to do
+//! * `upstream`: what stands for it in the configuration
 //! * `balance`: which of those that are up gets a request
 //! * `attempts`: what one request has tried, and what may be tried after a failure
 //! * `health`: the check of an address
@@ -10,6 +11,7 @@ mod address;
 mod attempts;
 mod balance;
 mod health;
+mod upstream;
 mod watch;
 
 pub(crate) use crate::shop::attempts::Attempts;
@@ -20,15 +22,18 @@ use crate::config::Mistakes;
 use crate::shop::address::Address;
 use crate::shop::balance::Balance;
 use crate::shop::health::{Health, HealthTable};
+use crate::shop::upstream::{Upstream, add, authorities};
 use crate::sign::SigningTable;
 use arc_swap::ArcSwap;
 use http::Method;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
+use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
 use serde::Deserialize;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -53,6 +58,7 @@ static ONCE: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct ShopTable {
     upstream: Option<String>,
     upstreams: Option<Vec<String>>,
+    ca: Option<PathBuf>,
     balance: Option<String>,
     connect_ms: Option<u64>,
     read_ms: Option<u64>,
@@ -67,8 +73,8 @@ pub(crate) struct ShopTable {
 
 /// The shop.
 pub(crate) struct Shop {
-    /// As configured, `host:port`.
-    upstreams: Vec<String>,
+    /// As configured.
+    upstreams: Vec<Upstream>,
     /// What they stand for at the moment; never none.
     addresses: ArcSwap<Vec<Arc<Address>>>,
     balance: Balance,
@@ -110,12 +116,14 @@ impl Shop {
         let idle = time("idle_ms", table.idle_ms, IDLE_MS);
 
         let (upstreams, addresses) = upstreams?;
+        let ca = ca(table.ca.as_deref(), &upstreams, mistakes);
         let mut template = HttpPeer::new(addresses.first()?.address, false, String::new());
         template.options.connection_timeout = connect;
         template.options.total_connection_timeout = connect;
         template.options.read_timeout = read;
         template.options.write_timeout = write;
         template.options.idle_timeout = idle;
+        template.options.ca = ca;
         Some(Self {
             upstreams,
             addresses: ArcSwap::from_pointee(addresses),
@@ -174,6 +182,7 @@ impl Shop {
     fn peer_at(&self, address: &Address) -> HttpPeer {
         let mut peer = self.template.clone();
         peer._address = PeerAddr::Inet(address.address);
+        address.upstream.prepare(&mut peer);
         peer
     }
 
@@ -213,7 +222,7 @@ pub(crate) fn must_not_repeat(method: &Method) -> bool {
     !method.is_idempotent()
 }
 
-type Upstreams = (Vec<String>, Vec<Arc<Address>>);
+type Upstreams = (Vec<Upstream>, Vec<Arc<Address>>);
 
 fn upstreams(table: &ShopTable, mistakes: &mut Mistakes) -> Option<Upstreams> {
     let texts = match (&table.upstream, &table.upstreams) {
@@ -233,48 +242,28 @@ fn upstreams(table: &ShopTable, mistakes: &mut Mistakes) -> Option<Upstreams> {
         }
     };
     let mut upstreams = Vec::new();
-    let mut addresses: Vec<Arc<Address>> = Vec::new();
+    let mut addresses = Vec::new();
     let mut right = true;
     for (key, text) in texts {
-        match mistakes.note(resolve(&key, text)) {
-            Some(found) => add(&mut addresses, text, found, &[]),
+        // Looked up here at the start, and later in the background: a lookup while buyers wait would
+        // stop a whole thread.
+        match mistakes.note(Upstream::new(&key, text)) {
+            Some((upstream, found)) => {
+                add(&mut addresses, &upstream, found, &[]);
+                upstreams.push(upstream);
+            }
             None => right = false,
         }
-        upstreams.push(text.clone());
     }
     right.then_some((upstreams, addresses))
 }
 
-/// A name is resolved here at the start, and later in the background: a lookup while buyers wait
-/// would stop a whole thread.
-fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, String> {
-    let expected = "expected host:port, for example \"127.0.0.1:8000\"";
-    let found: Vec<_> = text
-        .to_socket_addrs()
-        .map_err(|error| format!("{key}: {expected}, not {text:?} ({error})"))?
-        .collect();
-    if found.is_empty() {
-        return Err(format!("{key}: {expected}; {text:?} has no address"));
+fn ca(file: Option<&Path>, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Arc<CaType>> {
+    let file = file?;
+    if !upstreams.iter().any(Upstream::is_tls) {
+        mistakes.add("shop.ca: only for an upstream that begins with https://".to_owned());
     }
-    Ok(found)
-}
-
-/// Adds what a name stands for; an address that two names stand for is one. What is known of an
-/// address stays known.
-fn add(
-    addresses: &mut Vec<Arc<Address>>,
-    upstream: &str,
-    found: Vec<SocketAddr>,
-    known: &[Arc<Address>],
-) {
-    for address in found {
-        if addresses.iter().any(|own| own.address == address) {
-            continue;
-        }
-        let new = Arc::new(Address::new(address, upstream));
-        let known = known.iter().find(|known| known.is_same(&new));
-        addresses.push(known.map_or(new, Arc::clone));
-    }
+    mistakes.note(authorities(file))
 }
 
 /// A time from the configuration.

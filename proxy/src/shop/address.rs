@@ -7,6 +7,7 @@
 use crate::pauses::Pauses;
 use crate::shop::AddressState;
 use crate::shop::health::Health;
+use crate::shop::upstream::Upstream;
 use crate::throttle::now_ms;
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -25,8 +26,8 @@ const LEFT_OUT: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs
 #[derive(Debug)]
 pub(super) struct Address {
     pub(super) address: SocketAddr,
-    /// The `host:port` that stands for it.
-    pub(super) upstream: String,
+    /// What stands for it.
+    pub(super) upstream: Upstream,
     in_flight: AtomicUsize,
     /// Requests failed since the last that was answered.
     failures: AtomicU32,
@@ -50,10 +51,10 @@ struct Checks {
 
 impl Address {
     /// An address of which nothing is known; it is up.
-    pub(super) fn new(address: SocketAddr, upstream: &str) -> Self {
+    pub(super) fn new(address: SocketAddr, upstream: &Upstream) -> Self {
         Self {
             address,
-            upstream: upstream.to_owned(),
+            upstream: upstream.clone(),
             in_flight: AtomicUsize::new(0),
             failures: AtomicU32::new(0),
             ejected: AtomicBool::new(false),
@@ -195,7 +196,8 @@ mod tests {
     use super::*;
 
     fn address() -> Address {
-        Address::new("127.0.0.1:1".parse().unwrap(), "127.0.0.1:1")
+        let (upstream, found) = Upstream::new("", "127.0.0.1:1").unwrap();
+        Address::new(found[0], &upstream)
     }
 
     #[test]

@@ -74,11 +74,16 @@ fn affinity(client: IpAddr, address: &Address) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shop::upstream::Upstream;
     use std::collections::{BTreeMap, BTreeSet};
     use std::net::Ipv4Addr;
 
     fn addresses(count: u16) -> Vec<Arc<Address>> {
-        let address = |port| Arc::new(Address::new(([127, 0, 0, 1], port).into(), "shop:1"));
+        let address = |port| {
+            let text = format!("127.0.0.1:{port}");
+            let (upstream, found) = Upstream::new("", &text).unwrap();
+            Arc::new(Address::new(found[0], &upstream))
+        };
         (1..=count).map(address).collect()
     }
 

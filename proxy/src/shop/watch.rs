@@ -3,8 +3,9 @@
 //!
 //! Nothing here makes a request wait, and it goes on with whatever site is in force.
 
+use crate::shop::Shop;
 use crate::shop::address::Address;
-use crate::shop::{Shop, add};
+use crate::shop::upstream::add;
 use crate::site::{Current, Site};
 use crate::throttle::now_ms;
 use async_trait::async_trait;
@@ -102,7 +103,7 @@ impl Shop {
     async fn check(&self, address: &Address, connector: &Connector) {
         if let Some(health) = &self.health {
             let peer = self.peer_at(address);
-            let result = health.check(connector, &peer, &address.upstream).await;
+            let result = health.check(connector, &peer, &address.upstream.host).await;
             address.checked(result, health);
         }
     }
@@ -112,7 +113,7 @@ impl Shop {
         let peer = self.peer_at(address);
         let passed = match &self.health {
             Some(health) => health
-                .check(connector, &peer, &address.upstream)
+                .check(connector, &peer, &address.upstream.host)
                 .await
                 .is_ok(),
             None => connector.get_http_session(&peer).await.is_ok(),
@@ -128,10 +129,10 @@ impl Shop {
         let mut after = Vec::new();
         let mut unknown = None;
         for upstream in &self.upstreams {
-            let found = match look_up(upstream).await {
+            let found = match look_up(&upstream.name).await {
                 Ok(found) => found,
                 Err(reason) => {
-                    unknown = Some(format!("{upstream}: {reason}"));
+                    unknown = Some(format!("{}: {reason}", upstream.name));
                     let own = before.iter().filter(|known| &known.upstream == upstream);
                     own.map(|known| known.address).collect()
                 }
@@ -155,8 +156,8 @@ impl Shop {
     }
 }
 
-async fn look_up(upstream: &str) -> Result<Vec<SocketAddr>, String> {
-    let lookup = tokio::net::lookup_host(upstream);
+async fn look_up(name: &str) -> Result<Vec<SocketAddr>, String> {
+    let lookup = tokio::net::lookup_host(name);
     let found: Vec<_> = match tokio::time::timeout(LOOK_UP_LIMIT, lookup).await {
         Ok(Ok(found)) => found.collect(),
         Ok(Err(error)) => return Err(error.to_string()),
@@ -173,13 +174,14 @@ mod tests {
     use super::*;
     use crate::config::Mistakes;
     use crate::shop::ShopTable;
+    use crate::shop::upstream::Upstream;
 
     fn shop(text: &str) -> Shop {
         let table: ShopTable = toml::from_str(text).unwrap();
         Shop::new(&table, &mut Mistakes::default()).unwrap()
     }
 
-    fn known(shop: &Shop, upstream: &str, address: &str) -> Arc<Address> {
+    fn known(shop: &Shop, upstream: &Upstream, address: &str) -> Arc<Address> {
         let address = Arc::new(Address::new(address.parse().unwrap(), upstream));
         let mut addresses: Vec<_> = shop.addresses.load().to_vec();
         addresses.push(Arc::clone(&address));
@@ -192,7 +194,7 @@ mod tests {
         let shop = shop("upstream = \"localhost:8000\"");
         let stayed = shop.addresses.load().to_vec();
         stayed[0].begin();
-        known(&shop, "localhost:8000", "127.0.0.9:8000");
+        known(&shop, &shop.upstreams[0], "127.0.0.9:8000");
         shop.look_up().await;
         let now = shop.addresses.load();
         assert_eq!(now.len(), stayed.len());
@@ -201,9 +203,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_cannot_be_looked_up_stands_for_what_it_stood_for() {
-        let mut shop = shop("upstream = \"127.0.0.1:8000\"");
-        shop.upstreams.push("shop.invalid:8000".to_owned());
-        let last = known(&shop, "shop.invalid:8000", "127.0.0.9:8000");
+        let mut shop = shop("upstreams = [\"127.0.0.1:8000\", \"127.0.0.9:8000\"]");
+        shop.upstreams[1].name = "shop.invalid:8000".to_owned();
+        shop.addresses
+            .store(Arc::new(shop.addresses.load()[..1].to_vec()));
+        let last = known(&shop, &shop.upstreams[1], "127.0.0.9:8000");
         shop.look_up().await;
         let now = shop.addresses.load();
         assert_eq!(now.len(), 2);

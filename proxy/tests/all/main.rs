@@ -1,7 +1,7 @@
 //! The proxy as buyers and shops meet it, with a real Redis, the module and a shop.
 //!
 //! * `queue`, `forward`: the two modes
-//! * `shop`: which of its addresses is asked, and what is tried again
+//! * `shop`, `shop_tls`: which of its addresses is asked, what is tried again, and how TLS is spoken
 //! * `stream`: what passes through while it is being made
 //! * `guard`: what gets past the proxy and what does not
 //! * `verify`: what the shop can be sure of
@@ -32,6 +32,7 @@ mod redis_away;
 mod settle;
 mod shadow;
 mod shop;
+mod shop_tls;
 mod sold_out;
 mod stand;
 mod stream;
