@@ -5,7 +5,7 @@
 mod redis;
 mod route;
 
-pub(crate) use crate::config::redis::RedisSettings;
+pub(crate) use crate::config::redis::{Layout, RedisSettings};
 
 use crate::access::{Access, AccessLogTable};
 use crate::buyer::{BuyerTable, Buyers};
@@ -376,6 +376,44 @@ mod tests {
                 "[shop]",
                 "remember_ms = 60001\n[shop]",
                 "redis.remember_ms: expected",
+            ),
+            ("@127.0.0.1:6379/", "@/", "redis.url: expected"),
+            (
+                "redis://proxy:secret@127.0.0.1:6379/",
+                "rediss://127.0.0.1:6379/#insecure",
+                "redis.url: expected",
+            ),
+            (
+                "[shop]",
+                "tls = { ca = { file = \"/nowhere/ca.pem\" } }\n[shop]",
+                "redis.tls: only",
+            ),
+            (
+                "[shop]",
+                "sentinels = [\"10.0.0.1:26379\"]\n[shop]",
+                "redis.master: missing",
+            ),
+            ("[shop]", "master = \"m\"\n[shop]", "redis.master: only"),
+            (
+                "[shop]",
+                "sentinels = [\"10.0.0.1\"]\nmaster = \"m\"\n[shop]",
+                "redis.sentinels[0]: expected",
+            ),
+            (
+                "[shop]",
+                "cluster = [\"10.0.0.1:7000\", \"10.0.0.2:0\"]\n[shop]",
+                "redis.cluster[1]: expected",
+            ),
+            ("[shop]", "cluster = []\n[shop]", "redis.cluster: expected"),
+            (
+                ":6379/\"",
+                ":6379/1\"\ncluster = [\"10.0.0.1:7000\"]",
+                "redis.url: expected database 0",
+            ),
+            (
+                "[shop]",
+                "durability = \"disk\"\n[shop]",
+                "redis.durability: expected",
             ),
             (
                 "[shop]",

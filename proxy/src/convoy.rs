@@ -8,7 +8,7 @@
 //! with his end of a channel, and an answer that comes for him later finds nobody there. Who is cut
 //! off before his convoy has left is not asked for at all.
 
-use crate::gate::Gate;
+use crate::gate::{Decided, Gate};
 use crate::problem::Problem;
 use crate::sales::Sale;
 use crate::shut::turns_all_away;
@@ -32,11 +32,15 @@ struct Waiting {
     under_way: usize,
 }
 
+/// What a try came to: a verdict, and the life of the connection that it came on; 0 if nobody was
+/// asked.
+pub(crate) type CameTo = Result<(Verdict, u64), Problem>;
+
 /// One buyer's try for one unit.
 #[derive(Debug)]
 struct Try {
     uid: Uid,
-    answer: oneshot::Sender<Result<Verdict, Problem>>,
+    answer: oneshot::Sender<CameTo>,
     /// Its place among the questions that may wait.
     _place: OwnedSemaphorePermit,
 }
@@ -55,7 +59,7 @@ pub(crate) fn join(
     sale: &Arc<Sale>,
     uid: Uid,
     place: OwnedSemaphorePermit,
-) -> oneshot::Receiver<Result<Verdict, Problem>> {
+) -> oneshot::Receiver<CameTo> {
     let (answer, answered) = oneshot::channel();
     let leaves = sale.stop.wait(Try {
         uid,
@@ -133,7 +137,7 @@ impl Stop {
             told
         };
         for (asked, verdict) in told {
-            asked.tell(Ok(verdict));
+            asked.tell(Ok((verdict, 0)));
         }
     }
 }
@@ -141,7 +145,7 @@ impl Stop {
 // === impl Try ===
 
 impl Try {
-    fn tell(self, answer: Result<Verdict, Problem>) {
+    fn tell(self, answer: CameTo) {
         // Who was cut off has been told something already.
         let _ = self.answer.send(answer);
     }
@@ -154,10 +158,10 @@ impl Convoy {
         let sale = Arc::clone(&self.sale);
         while let Some(tries) = sale.stop.leave() {
             match self.ask(&tries).await {
-                Ok(verdicts) => {
+                Ok(Decided { verdicts, life }) => {
                     let is_shut = verdicts.last().is_some_and(|v| turns_all_away(v, 1));
                     for (asked, verdict) in tries.into_iter().zip(verdicts) {
-                        asked.tell(Ok(verdict));
+                        asked.tell(Ok((verdict, life)));
                     }
                     if is_shut {
                         // Those who wait need not ask what has just been answered.
@@ -174,7 +178,7 @@ impl Convoy {
         self.is_home = true;
     }
 
-    async fn ask(&self, tries: &[Try]) -> Result<Vec<Verdict>, Problem> {
+    async fn ask(&self, tries: &[Try]) -> Result<Decided, Problem> {
         let convoys = &self.gate.counters().convoy_tries;
         // No more than CONVOY_MAX, so that nothing is lost.
         convoys.observe(u32::try_from(tries.len()).unwrap_or(u32::MAX).into());

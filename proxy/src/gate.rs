@@ -3,10 +3,11 @@
 use crate::convoy;
 use crate::counters::Counters;
 use crate::ledger::Notes;
-use crate::link::{Link, Trouble};
+use crate::link::Trouble;
 use crate::news::News;
 use crate::problem::Problem;
 use crate::sales::{Sale, Sales};
+use crate::servers::Servers;
 use crate::throttle::Throttle;
 use redis::{Cmd, RedisError, Value, from_redis_value};
 use seckill_protocol::{ReservationId, ReservationState, Uid, Verdict, VerdictDetail};
@@ -14,18 +15,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::error;
 
 /// Asks the module, unless it is known what it would say.
 pub(crate) struct Gate {
-    link: Arc<Link>,
+    servers: Servers,
     sales: Arc<Sales>,
     news: Arc<News>,
     /// Questions that may wait for an answer at the same time.
     places: Arc<Semaphore>,
     waiting_max: usize,
     deadline: Duration,
+    /// Whether an acceptance counts only when a replica has it.
+    copies: bool,
     counters: Arc<Counters>,
     oddities: Throttle,
 }
@@ -45,6 +48,15 @@ pub(crate) struct Reservation {
     pub(crate) deadline: Option<u64>,
     /// Whether MySQL has its order.
     pub(crate) stored: bool,
+}
+
+/// What the module has decided about buyers who asked together.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// For each buyer.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The life of the connection that they came on.
+    pub(crate) life: u64,
 }
 
 /// What the shop's answer makes of a reservation.
@@ -70,23 +82,24 @@ pub(crate) enum NotSettled {
 // === impl Gate ===
 
 impl Gate {
-    /// Asks over `link` about `sales`, of which `news` tells. So many questions may wait, each for
-    /// at most `deadline`.
+    /// Asks `servers` about `sales`. So many questions may wait, each for at most `deadline`. With
+    /// `copies`, what a buyer is granted is told when a replica has it.
     pub(crate) fn new(
-        link: Link,
+        servers: Servers,
         sales: Sales,
-        news: News,
         waiting_max: usize,
         deadline: Duration,
+        copies: bool,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
-            link: Arc::new(link),
+            news: Arc::new(News::new(servers.clone())),
+            servers,
             sales: Arc::new(sales),
-            news: Arc::new(news),
             places: Arc::new(Semaphore::new(waiting_max)),
             waiting_max,
             deadline,
+            copies,
             counters,
             oddities: Throttle::default(),
         }
@@ -94,7 +107,7 @@ impl Gate {
 
     /// Connects to Redis, in the background and on the runtime that this is called from.
     pub(crate) fn open(&self) {
-        self.link.open();
+        self.servers.begin();
         tokio::spawn(Arc::clone(&self.news).follow(Arc::clone(&self.sales)));
     }
 
@@ -103,9 +116,9 @@ impl Gate {
         &self.sales
     }
 
-    /// The connection to Redis.
-    pub(crate) const fn link(&self) -> &Arc<Link> {
-        &self.link
+    /// Who decides.
+    pub(crate) const fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// The news of sales.
@@ -143,22 +156,43 @@ impl Gate {
             return Ok(verdict);
         }
         let place = self.place()?;
-        if self.link.is_away() {
+        if self.servers.is_away(&sale.key) {
             return Err(Problem::Unavailable);
         }
-        if is_plain {
-            let life = self.link.life();
+        let until = self.copies.then(|| Instant::now() + self.deadline);
+        let (verdict, life) = if is_plain {
+            let life = self.servers.life(&sale.key);
             let answer = convoy::join(self, &sale, uid.clone(), place);
             let answered = timeout(self.deadline, answer);
-            return match notes.while_redis_answers(answered).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(Problem::Unavailable),
+            match notes.while_redis_answers(answered).await {
+                Ok(Ok(answer)) => answer?,
+                Ok(Err(_)) => return Err(Problem::Unavailable),
                 Err(_) => {
-                    self.link.unanswered(life);
-                    Err(Problem::Unavailable)
+                    self.servers.unanswered(&sale.key, life);
+                    return Err(Problem::Unavailable);
                 }
-            };
+            }
+        } else {
+            let answered = self.try_alone(&sale, uid, qty, token);
+            notes.while_redis_answers(answered).await?
+        };
+        if let Some(until) = until
+            && matches!(verdict, Verdict::Accepted(_) | Verdict::Duplicate(_))
+        {
+            let copied = self.servers.copied(&sale.key, life, until);
+            let copied = notes.while_redis_answers(copied).await;
+            copied.map_err(|trouble| self.meaning(&trouble))?;
         }
+        Ok(verdict)
+    }
+
+    async fn try_alone(
+        &self,
+        sale: &Sale,
+        uid: &Uid,
+        qty: u32,
+        token: Option<&[u8]>,
+    ) -> Result<(Verdict, u64), Problem> {
         let mut question = redis::cmd("SECKILL.TRY");
         question.arg(&sale.key).arg(uid.as_str());
         question.arg("QTY").arg(qty);
@@ -166,9 +200,9 @@ impl Gate {
             question.arg("TOKEN").arg(token);
         }
         let uids = std::iter::once(uid);
-        let decided = self.decide(&sale, &question, uids, qty);
-        let verdicts = notes.while_redis_answers(decided).await?;
-        verdicts.first().copied().ok_or(Problem::Unavailable)
+        let decided = self.decide(sale, &question, uids, qty).await?;
+        let verdict = decided.verdicts.first().copied();
+        Ok((verdict.ok_or(Problem::Unavailable)?, decided.life))
     }
 
     /// What the module would tell a buyer who asks for one unit and without a token, if that is
@@ -187,15 +221,15 @@ impl Gate {
         question: &Cmd,
         uids: impl ExactSizeIterator<Item = &'u Uid>,
         qty: u32,
-    ) -> Result<Vec<Verdict>, Problem> {
+    ) -> Result<Decided, Problem> {
         let buyers = uids.len();
         let asked = sale.shut.ask(uids, self.news.life());
-        match self.link.ask(question).await {
-            Ok(answer) => match verdicts(&answer).filter(|all| all.len() == buyers) {
+        match self.servers.ask(&sale.key, question).await {
+            Ok((life, answer)) => match verdicts(&answer).filter(|all| all.len() == buyers) {
                 Some(verdicts) => {
-                    self.link.decided();
+                    self.servers.decided(&sale.key);
                     asked.answered(&verdicts, qty);
-                    Ok(verdicts)
+                    Ok(Decided { verdicts, life })
                 }
                 None => Err(self.odd(&format!("unexpected answer to a try: {answer:?}"))),
             },
@@ -221,11 +255,12 @@ impl Gate {
         sid: &str,
         rid: ReservationId,
     ) -> Result<Reservation, Problem> {
-        let mut question = self.about("SECKILL.GET", sid);
+        let key = self.sales.key(sid);
+        let mut question = about("SECKILL.GET", &key);
         question.arg(rid.to_string());
         let _place = self.place()?;
-        let answer = self.link.ask(&question).await;
-        let answer = answer.map_err(|trouble| self.meaning(&trouble))?;
+        let answer = self.servers.ask(&key, &question).await;
+        let (_, answer) = answer.map_err(|trouble| self.meaning(&trouble))?;
         reservation(&answer)
             .ok_or_else(|| self.odd(&format!("unexpected answer to GET: {answer:?}")))
     }
@@ -240,33 +275,28 @@ impl Gate {
         rid: ReservationId,
         outcome: Outcome,
     ) -> Result<(), NotSettled> {
+        let key = self.sales.key(sid);
         let question = match outcome {
             Outcome::Confirm => {
                 // The shop has said yes. If the hold lapsed meanwhile, LATE takes its units again
                 // as long as there are any.
-                let mut question = self.about("SECKILL.CONFIRM", sid);
+                let mut question = about("SECKILL.CONFIRM", &key);
                 question.arg(rid.to_string()).arg("LATE");
                 question
             }
             Outcome::Cancel => {
-                let mut question = self.about("SECKILL.CANCEL", sid);
+                let mut question = about("SECKILL.CANCEL", &key);
                 question.arg(rid.to_string());
                 question
             }
         };
-        match self.link.ask(&question).await {
+        match self.servers.ask(&key, &question).await {
             Ok(_) => Ok(()),
             Err(Trouble::Failed(error)) if is_final(&error) => {
                 Err(NotSettled::Refused(error.to_string()))
             }
             Err(trouble) => Err(NotSettled::Unknown(trouble.to_string())),
         }
-    }
-
-    fn about(&self, command: &str, sid: &str) -> Cmd {
-        let mut question = redis::cmd(command);
-        question.arg(self.sales.key(sid));
-        question
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -278,8 +308,10 @@ impl Gate {
 
     fn meaning(&self, trouble: &Trouble) -> Problem {
         match trouble {
-            // The link tells of these itself.
-            Trouble::Away | Trouble::Late | Trouble::Refused(_) => Problem::Unavailable,
+            // The links tell of these themselves.
+            Trouble::Away | Trouble::Late | Trouble::NoPrimary | Trouble::Refused(_) => {
+                Problem::Unavailable
+            }
             Trouble::Failed(error) => self.meaning_of_error(error),
         }
     }
@@ -304,6 +336,12 @@ impl Gate {
         }
         Problem::Unavailable
     }
+}
+
+fn about(command: &str, key: &str) -> Cmd {
+    let mut question = redis::cmd(command);
+    question.arg(key);
+    question
 }
 
 /// The one mistake in the arguments that a buyer can make and only the sale can see.

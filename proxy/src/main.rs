@@ -9,8 +9,10 @@
 //! * `buyer`: who buys, by what a peer says, a `token` or a `cookie`, and from whose page (`origin`)
 //! * `buy`: how many units, under which token
 //! * `gate`: what the module says. `shut` remembers it for a sale that turns everybody away, until
-//!   `news` tells of the sale; `convoy` lets tries travel together, over the connection that `link`
-//!   keeps; `refusal` and `standing` know how Redis says that it does not decide
+//!   `news` tells of the sale; `convoy` lets tries travel together. `servers` knows who decides: the
+//!   one server that `link` keeps a connection to, the primary that `sentinels` name, or the nodes of
+//!   a `cluster`, each for its `slots`. `refusal` and `standing` know how Redis says that it does not
+//!   decide, and `copies` whether a replica has what it has decided
 //! * `problem`: why it is not served, if it is not, and `statuses` how that is said here
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
 //! * `sign`: what proves to the shop that it was told by the proxy
@@ -38,10 +40,12 @@ mod buyer;
 mod callback;
 mod client;
 mod clock;
+mod cluster;
 mod code;
 mod config;
 mod convoy;
 mod cookie;
+mod copies;
 mod counters;
 mod desk;
 mod doors;
@@ -64,12 +68,15 @@ mod ring;
 mod route;
 mod sales;
 mod secret;
+mod sentinels;
+mod servers;
 mod shadow;
 mod shop;
 mod shut;
 mod sign;
 mod signals;
 mod site;
+mod slots;
 mod spelling;
 mod standing;
 mod statuses;
@@ -78,18 +85,20 @@ mod token;
 
 use crate::access::{Access, Log};
 use crate::admin::{Admin, Parts};
-use crate::config::{Config, RedisSettings};
+use crate::cluster::Cluster;
+use crate::config::{Config, Layout, RedisSettings};
 use crate::counters::Counters;
 use crate::desk::Desk;
 use crate::doors::Doors;
 use crate::front::Front;
 use crate::gate::Gate;
 use crate::ledger::Ledger;
-use crate::link::Link;
+use crate::link::{Link, Manner, Way};
 use crate::log_level::LogLevel;
-use crate::news::News;
 use crate::proxy::Proxy;
 use crate::sales::Sales;
+use crate::sentinels::Sentinels;
+use crate::servers::Servers;
 use crate::shop::Watch;
 use crate::signals::Signals;
 use crate::site::Renewal;
@@ -134,6 +143,8 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: &Arguments) -> anyhow::Result<()> {
+    // Libraries that know several would rather stop than choose. It fails if somebody has chosen.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let file = arguments.config.display().to_string();
     let config = Config::load(&arguments.config).with_context(|| file.clone())?;
     if arguments.test {
@@ -153,7 +164,7 @@ fn run(config: Config, file: PathBuf, log_level: LogLevel) -> anyhow::Result<()>
     let log = Arc::new(Log::start(Arc::clone(&counters)).context("access_log")?);
     log.open(config.site.access.as_ref().map(Access::target))
         .context("access_log.file")?;
-    let gate = Arc::new(gate(config.redis, &counters).context("redis.url")?);
+    let gate = Arc::new(gate(config.redis, &counters));
 
     let settings = ServerConf {
         threads: config.threads,
@@ -217,20 +228,37 @@ fn can_listen(key: &str, address: SocketAddr) -> anyhow::Result<()> {
         .with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
-fn gate(settings: RedisSettings, counters: &Arc<Counters>) -> Result<Gate, redis::RedisError> {
-    let link = Link::new(
-        settings.server.clone(),
-        settings.deadline,
-        &settings.key_prefix,
-        Arc::clone(counters),
-    )?;
-    let sales = Sales::new(settings.key_prefix, settings.remember, Arc::clone(counters));
-    Ok(Gate::new(
-        link,
-        sales,
-        News::new(settings.server)?,
+fn gate(settings: RedisSettings, counters: &Arc<Counters>) -> Gate {
+    let manner = Manner {
+        deadline: settings.deadline,
+        key_prefix: settings.key_prefix.clone(),
+        copies: settings.copies,
+        counters: Arc::clone(counters),
+    };
+    let server = settings.server;
+    let servers = match settings.layout {
+        Layout::One => {
+            let way = Way::Fixed(Arc::new(server));
+            Servers::One(Arc::new(Link::new(way, manner)))
+        }
+        Layout::Sentinels { sentinels, master } => {
+            let way = Way::Sentinels(Arc::new(Sentinels {
+                sentinels,
+                master,
+                server,
+            }));
+            Servers::One(Arc::new(Link::new(way, manner)))
+        }
+        Layout::Cluster { seeds } => {
+            Servers::Cluster(Arc::new(Cluster::new(seeds, server, manner)))
+        }
+    };
+    Gate::new(
+        servers,
+        Sales::new(settings.key_prefix, settings.remember, Arc::clone(counters)),
         settings.waiting_max,
         settings.deadline,
+        settings.copies,
         Arc::clone(counters),
-    ))
+    )
 }

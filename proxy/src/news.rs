@@ -6,6 +6,7 @@
 
 use crate::pauses::{Pauses, jittered};
 use crate::sales::Sales;
+use crate::servers::Servers;
 use crate::throttle::Throttle;
 use futures_util::StreamExt;
 use redis::{Client, ConnectionInfo, Msg, RedisError, Value};
@@ -34,7 +35,7 @@ const PAUSES: Pauses = Pauses::new(Duration::from_millis(50), Duration::from_mil
 
 /// The subscription.
 pub(crate) struct News {
-    client: Client,
+    servers: Servers,
     /// The present subscription, 0 if there is none.
     life: AtomicU64,
     lost: Throttle,
@@ -49,22 +50,23 @@ enum Lost {
     Silent(#[from] Elapsed),
     #[error("the connection was closed")]
     Closed,
+    #[error("no server is there")]
+    Nowhere,
+    #[error("another server tells them")]
+    Elsewhere,
 }
 
 // === impl News ===
 
 impl News {
-    /// Prepares the subscription; [`Self::follow`] makes it.
-    ///
-    /// # Errors
-    /// The address is of a kind that this program cannot connect to.
-    pub(crate) fn new(info: ConnectionInfo) -> Result<Self, RedisError> {
-        Ok(Self {
-            client: Client::open(info)?,
+    /// Prepares the subscription to a server that decides; [`Self::follow`] makes it.
+    pub(crate) fn new(servers: Servers) -> Self {
+        Self {
+            servers,
             life: AtomicU64::new(0),
             lost: Throttle::default(),
             heard_again: Throttle::default(),
-        })
+        }
     }
 
     /// The present subscription, 0 if there is none.
@@ -93,7 +95,9 @@ impl News {
     }
 
     async fn listen(&self, life: u64, sales: &Sales) -> Result<Infallible, Lost> {
-        let subscription = timeout(PATIENCE, self.client.get_async_pubsub()).await??;
+        let server = self.servers.news_server().ok_or(Lost::Nowhere)?;
+        let client = Client::open(ConnectionInfo::clone(&server))?;
+        let subscription = timeout(PATIENCE, client.get_async_pubsub()).await??;
         let (mut sink, mut messages) = subscription.split();
         timeout(PATIENCE, sink.psubscribe(PATTERN)).await??;
         self.life.store(life, Ordering::Release);
@@ -117,6 +121,7 @@ impl News {
         tokio::select! {
             lost = signs_of_life => lost,
             lost = hearing => lost,
+            () = self.servers.left(server.addr()) => Err(Lost::Elsewhere),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The answers with which Redis says that it decides nothing at the moment, by their names.
 
+use redis::RedisError;
+
 /// Why Redis decides nothing, although it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,6 +28,10 @@ pub(crate) enum Refusal {
     NoPermission,
     /// `NOAUTH` or `WRONGPASS`
     NotSignedIn,
+    /// `TRYAGAIN`
+    OnItsWay,
+    /// `ERR unknown command`
+    NoModule,
 }
 
 // === impl Refusal ===
@@ -44,13 +50,24 @@ impl Refusal {
         Self::TooFewReplicas,
         Self::NoPermission,
         Self::NotSignedIn,
+        Self::OnItsWay,
+        Self::NoModule,
     ];
 
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::NotSignedIn as usize + 1;
+    pub(crate) const COUNT: usize = Self::NoModule as usize + 1;
+
+    /// The refusal that an answer is, if it is one.
+    pub(crate) fn of(error: &RedisError) -> Option<Self> {
+        match error.code()? {
+            // Redis has no code of its own for it.
+            "ERR" if error.detail()?.starts_with("unknown command") => Some(Self::NoModule),
+            code => Self::named(code),
+        }
+    }
 
     /// The refusal that an error's code names, if it names one.
-    pub(crate) fn named(code: &str) -> Option<Self> {
+    fn named(code: &str) -> Option<Self> {
         Some(match code {
             "READONLY" => Self::Replica,
             "LOADING" => Self::Loading,
@@ -63,6 +80,7 @@ impl Refusal {
             "NOREPLICAS" => Self::TooFewReplicas,
             "NOPERM" => Self::NoPermission,
             "NOAUTH" | "WRONGPASS" => Self::NotSignedIn,
+            "TRYAGAIN" => Self::OnItsWay,
             _ => return None,
         })
     }
@@ -77,6 +95,7 @@ impl Refusal {
                 | Self::ReplicaAlone
                 | Self::ClusterDown
                 | Self::NotSignedIn
+                | Self::NoModule
         )
     }
 
@@ -94,6 +113,8 @@ impl Refusal {
             Self::TooFewReplicas => "it has too few replicas (NOREPLICAS)",
             Self::NoPermission => "its users.acl does not let this user ask (NOPERM)",
             Self::NotSignedIn => "it does not know this user's password (NOAUTH)",
+            Self::OnItsWay => "the sale is on its way to another node (TRYAGAIN)",
+            Self::NoModule => "the module is not loaded there (unknown command)",
         }
     }
 }
@@ -116,6 +137,7 @@ mod tests {
             "NOREPLICAS",
             "NOPERM",
             "NOAUTH",
+            "TRYAGAIN",
         ] {
             let refusal = Refusal::named(name).unwrap();
             assert!(refusal.words().contains(name), "{name}");
@@ -123,6 +145,20 @@ mod tests {
         for name in ["ERR", "NOSALE", "GONE", "WRONGTYPE"] {
             assert_eq!(Refusal::named(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_server_without_the_module_is_told_from_one_that_dislikes_an_argument() {
+        let answer = |detail: &str| {
+            let bytes = format!("-ERR {detail}\r\n");
+            let answer = redis::parse_redis_value(bytes.as_bytes()).unwrap();
+            Refusal::of(&answer.extract_error().unwrap_err())
+        };
+        let unknown = "unknown command 'SECKILL.TRY', with args beginning with: '7' 'u7'";
+        let refusal = answer(unknown).unwrap();
+        assert_eq!(refusal, Refusal::NoModule);
+        assert!(refusal.is_of_all());
+        assert_eq!(answer("QTY: expected at most LIMIT"), None);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use tracing::{info, warn};
 /// How it stands with Redis.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
+    /// What it is called.
+    name: String,
     now: AtomicU8,
     /// Changes are few, unless they come by the hundred.
     away: Throttle,
@@ -25,13 +27,22 @@ const REFUSES: u8 = 3;
 // === impl Standing ===
 
 impl Standing {
+    /// Nothing is known yet of the server that the log calls so.
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
     /// A question was decided.
     pub(crate) fn decides(&self) {
         if let Some(before) = self.change(DECIDES)
             && before != UNKNOWN
             && let Some(skipped) = self.decided.pass()
         {
-            info!(skipped, "Redis decides again");
+            let name = &self.name;
+            info!(skipped, "{name} decides again");
         }
     }
 
@@ -41,10 +52,10 @@ impl Standing {
             && let Some(throttle) = self.refused.get(usize::from(refusal as u8))
             && let Some(skipped) = throttle.pass()
         {
-            let reason = refusal.words();
+            let (name, reason) = (&self.name, refusal.words());
             warn!(
                 skipped,
-                "Redis decides nothing: {reason}; buyers are told to try again"
+                "{name} decides nothing: {reason}; buyers are told to try again"
             );
         }
     }
@@ -54,9 +65,10 @@ impl Standing {
         if self.change(AWAY).is_some()
             && let Some(skipped) = self.away.pass()
         {
+            let name = &self.name;
             warn!(
                 skipped,
-                "Redis is away ({reason}); buyers are told to try again"
+                "{name} is away ({reason}); buyers are told to try again"
             );
         }
     }

@@ -54,9 +54,12 @@
 //! | `tools.rs` | where programs, shipped files and caches are |
 //! | `clock.rs`, `clock/clock.c` | a time of day that a test controls |
 //! | `redis.rs`, `mariadb.rs`, `kafka.rs` | the servers |
+//! | `sentinel.rs` | who watches over a primary and its replicas |
+//! | `authority.rs` | certificates for TLS |
 //! | `cluster.rs` | three Redis servers that share the keys |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
+mod authority;
 mod clock;
 mod cluster;
 mod home;
@@ -69,9 +72,11 @@ mod port;
 mod process;
 mod programs;
 mod redis;
+mod sentinel;
 mod settings;
 mod tools;
 
+pub use crate::authority::{Authority, Certificate};
 pub use crate::clock::Clock;
 pub use crate::cluster::{Cluster, SlotMove};
 pub use crate::kafka::Kafka;
@@ -80,4 +85,5 @@ pub use crate::part::Part;
 pub use crate::place::Place;
 pub use crate::programs::{Proxy, SampleShop, Worker};
 pub use crate::redis::{Redis, User};
+pub use crate::sentinel::Sentinel;
 pub use crate::settings::Settings;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use redis::{Client, Connection};
 
+use crate::authority::{Authority, Certificate};
 use crate::clock::Clock;
 use crate::home::Home;
 use crate::part::{Part, Seal};
@@ -41,6 +42,8 @@ pub enum User {
     Operator,
     /// A monitoring system, as in the shipped `users.acl`.
     Metrics,
+    /// A sentinel, as in the shipped `users.acl`.
+    Sentinel,
     /// A test, which may do anything, `DEBUG` included. No such user ships.
     Anything,
 }
@@ -53,6 +56,8 @@ struct Extras<'a> {
     /// Lines of configuration.
     lines: &'a [&'a str],
     clock: Option<&'a Clock>,
+    /// Whether it is a Redis without the module.
+    is_bare: bool,
 }
 
 impl User {
@@ -62,6 +67,7 @@ impl User {
             Self::Worker => "worker",
             Self::Operator => "operator",
             Self::Metrics => "metrics",
+            Self::Sentinel => "sentinel",
             Self::Anything => "anything",
         }
     }
@@ -74,6 +80,8 @@ pub struct Redis {
     port: Port,
     /// Of every user; a replica has that of its primary, as it may become one.
     password: String,
+    /// Where it listens for TLS, if it does.
+    tls_port: Option<Port>,
 }
 
 impl Redis {
@@ -120,6 +128,45 @@ impl Redis {
         let extras = Extras {
             lines,
             clock: Some(clock),
+            ..Extras::default()
+        };
+        Self::start_server(place, home, extras, password)
+    }
+
+    /// Starts a server that listens for TLS, too, and lets in only who has a certificate of the same
+    /// authority.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`], or if `openssl` is not installed.
+    pub fn start_with_tls(place: &Place, authority: &Authority) -> Result<Self> {
+        let home = place.home(KIND)?;
+        let password = home.password()?;
+        let tls_port = home.port("tls-port")?;
+        let Certificate { cert, key } = authority.certify("redis")?;
+        let lines = [
+            format!("tls-port {}", tls_port.number()),
+            format!("tls-cert-file {}", quoted(&cert)),
+            format!("tls-key-file {}", quoted(&key)),
+            format!("tls-ca-cert-file {}", quoted(&authority.cert())),
+        ];
+        let extras = Extras {
+            lines: &lines.each_ref().map(String::as_str),
+            ..Extras::default()
+        };
+        let mut redis = Self::start_server(place, home, extras, password)?;
+        redis.tls_port = Some(tls_port);
+        Ok(redis)
+    }
+
+    /// Starts a server that has the users and not the module.
+    ///
+    /// # Errors
+    /// As for [`Redis::start`].
+    pub fn start_bare(place: &Place) -> Result<Self> {
+        let home = place.home(KIND)?;
+        let password = home.password()?;
+        let extras = Extras {
+            is_bare: true,
             ..Extras::default()
         };
         Self::start_server(place, home, extras, password)
@@ -225,7 +272,11 @@ impl Redis {
         let data = folder.join(DATA);
         fs::create_dir_all(&data)?;
         let users = folder.join("users.acl");
-        fs::write(&users, users_acl(&tools::shipped("users.acl")?, &password)?)?;
+        let mut acl = users_acl(&tools::shipped("users.acl")?, &password)?;
+        if extras.is_bare {
+            acl = without_words(&acl, "+seckill.");
+        }
+        fs::write(&users, acl)?;
 
         let mut text = tools::shipped("redis.conf")?;
         let module = tools::built("libseckill.so")?;
@@ -236,6 +287,9 @@ impl Redis {
             (SHIPPED_USERS, format!("aclfile {}", quoted(&users))),
         ] {
             text = replace_line(&text, shipped, &ours)?;
+        }
+        if extras.is_bare {
+            text = without_lines(&text, &["loadmodule ", "seckill."]);
         }
         text.push_str("enable-debug-command local\n");
         // Whoever has a role now may have the other one later.
@@ -269,6 +323,7 @@ impl Redis {
             process: Process::start(place, plan)?,
             port,
             password,
+            tls_port: None,
         })
     }
 
@@ -280,6 +335,18 @@ impl Redis {
     /// The address with the name and the password of a user.
     pub fn url(&self, user: User) -> String {
         url(user, &self.password, self.port())
+    }
+
+    /// The address for TLS with the name and the password of a user, of a server that was started
+    /// with it.
+    pub fn tls_url(&self, user: User) -> Option<String> {
+        let port = self.tls_port.as_ref()?.number();
+        Some(url(user, &self.password, port).replacen("redis:", "rediss:", 1))
+    }
+
+    /// The password of every user.
+    pub(crate) fn password(&self) -> &str {
+        &self.password
     }
 
     /// The folder with its data: the append-only file, and dumps.
@@ -327,7 +394,9 @@ fn connect(url: &str) -> Result<Connection> {
 /// The shipped users with a password, and the user for tests.
 fn users_acl(shipped: &str, password: &str) -> Result<String> {
     let mut text = shipped.to_owned();
-    for name in ["proxy", "worker", "operator", "metrics", "replica"] {
+    for name in [
+        "proxy", "worker", "operator", "metrics", "replica", "sentinel",
+    ] {
         let placeholder = format!("#SHA256-OF-THE-PASSWORD-OF-{}", name.to_uppercase());
         ensure!(
             text.matches(&placeholder).count() == 1,
@@ -337,6 +406,20 @@ fn users_acl(shipped: &str, password: &str) -> Result<String> {
     }
     text.push_str(&format!("user anything on >{password} ~* &* +@all\n"));
     Ok(text)
+}
+
+fn without_words(text: &str, start: &str) -> String {
+    let words = |line: &str| {
+        let kept = line.split(' ').filter(|word| !word.starts_with(start));
+        kept.collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(|line| words(line) + "\n").collect()
+}
+
+fn without_lines(text: &str, starts: &[&str]) -> String {
+    let kept = |line: &&str| !starts.iter().any(|start| line.starts_with(start));
+    let lines = text.lines().filter(kept);
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn replace_line(text: &str, shipped: &str, ours: &str) -> Result<String> {

@@ -31,7 +31,7 @@ pub(super) async fn ready(State(asked): State<Asked>) -> Response {
     if *asked.shutdown.borrow() {
         because("draining", "the process is about to end".to_owned());
     }
-    if let Some(trouble) = asked.parts.gate.link().trouble() {
+    if let Some(trouble) = asked.parts.gate.servers().trouble() {
         because("redis", format!("Redis decides nothing: {trouble}"));
     }
     let site = asked.parts.site.load();

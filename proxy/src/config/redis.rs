@@ -1,7 +1,12 @@
 //! `[redis]`.
 
+mod tls;
+
 use crate::config::Mistakes;
+use crate::config::redis::tls::TlsTable;
+use crate::sentinels::at;
 use redis::io::tcp::TcpSettings;
+use redis::{ConnectionAddr, ConnectionInfo};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -30,12 +35,20 @@ pub(crate) struct RedisTable {
     waiting_max: usize,
     #[serde(default = "default_remember_ms")]
     remember_ms: u64,
+    tls: Option<TlsTable>,
+    sentinels: Option<Vec<String>>,
+    master: Option<String>,
+    cluster: Option<Vec<String>>,
+    #[serde(default = "default_durability")]
+    durability: String,
 }
 
 /// How Redis is asked, checked.
 pub(crate) struct RedisSettings {
-    /// How to reach the Redis with the module.
-    pub(crate) server: redis::ConnectionInfo,
+    /// How a Redis with the module is greeted, and where the only one is.
+    pub(crate) server: ConnectionInfo,
+    /// Which servers there are.
+    pub(crate) layout: Layout,
     /// Put before every sid to make its key.
     pub(crate) key_prefix: String,
     /// How long one question to Redis may take.
@@ -44,6 +57,26 @@ pub(crate) struct RedisSettings {
     pub(crate) waiting_max: usize,
     /// How long a rejection is remembered at most.
     pub(crate) remember: Duration,
+    /// Whether an acceptance counts only when a replica has it.
+    pub(crate) copies: bool,
+}
+
+/// Which servers there are.
+pub(crate) enum Layout {
+    /// One.
+    One,
+    /// A primary and its replicas, and who knows which is which.
+    Sentinels {
+        /// Who knows.
+        sentinels: Vec<ConnectionInfo>,
+        /// What they call the primary.
+        master: String,
+    },
+    /// Many primaries.
+    Cluster {
+        /// Those that are asked first who the others are.
+        seeds: Vec<ConnectionInfo>,
+    },
 }
 
 const fn default_deadline_ms() -> u64 {
@@ -58,6 +91,10 @@ const fn default_remember_ms() -> u64 {
     1000
 }
 
+fn default_durability() -> String {
+    "primary".to_owned()
+}
+
 // === impl RedisSettings ===
 
 impl RedisSettings {
@@ -68,27 +105,136 @@ impl RedisSettings {
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let server = mistakes.note(server(url.or(table.url)));
+        let server = server.and_then(|server| tls::secured(server, table.tls, mistakes));
+        let layout = match &server {
+            Some(server) => mistakes.note(layout(
+                server,
+                table.sentinels.as_deref(),
+                table.master,
+                table.cluster.as_deref(),
+            )),
+            None => None,
+        };
+        let copies = mistakes.note(copies(&table.durability));
         let key_prefix = mistakes.note(key_prefix(table.key_prefix));
         let deadline = mistakes.note(deadline(table.deadline_ms));
         let waiting_max = mistakes.note(waiting_max(table.waiting_max));
         let remember = mistakes.note(remember(table.remember_ms));
         Some(Self {
             server: server?,
+            layout: layout?,
             key_prefix: key_prefix?,
             deadline: deadline?,
             waiting_max: waiting_max?,
             remember: remember?,
+            copies: copies?,
         })
     }
 }
 
-fn server(url: Option<String>) -> Result<redis::ConnectionInfo, String> {
+fn server(url: Option<String>) -> Result<ConnectionInfo, String> {
     let url =
         url.ok_or_else(|| format!("redis.url: missing; set it, or the environment's {URL_ENV}"))?;
     // The text of the url stays out of the message: it may hold a password.
-    redis::IntoConnectionInfo::into_connection_info(url.as_str())
-        .map(|info| info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
-        .map_err(|error| format!("redis.url: expected redis://user:password@host:port/ ({error})"))
+    greeted(&url).map_err(|error| {
+        format!(
+            "redis.url: expected redis://user:password@host:port/, or rediss:// for TLS ({error})"
+        )
+    })
+}
+
+fn greeted(url: &str) -> Result<ConnectionInfo, String> {
+    let info = redis::IntoConnectionInfo::into_connection_info(url);
+    let info = info.map_err(|error| error.to_string())?;
+    if let ConnectionAddr::TcpTls { insecure: true, .. } = info.addr() {
+        return Err("a server that cannot prove who it is is not asked: no #insecure".to_owned());
+    }
+    Ok(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+}
+
+fn layout(
+    server: &ConnectionInfo,
+    sentinels: Option<&[String]>,
+    master: Option<String>,
+    seeds: Option<&[String]>,
+) -> Result<Layout, String> {
+    let is_unix = matches!(server.addr(), ConnectionAddr::Unix(_));
+    match (sentinels, master, seeds) {
+        (None, None, None) => Ok(Layout::One),
+        (None, Some(_), _) => Err("redis.master: only with redis.sentinels".to_owned()),
+        (Some(_), _, Some(_)) => Err("redis.cluster: not together with redis.sentinels".to_owned()),
+        _ if is_unix => Err("redis.url: expected redis:// or rediss:// here".to_owned()),
+        (Some(_), None, None) => {
+            Err("redis.master: missing; what the sentinels call the primary".to_owned())
+        }
+        (Some(sentinels), Some(master), None) => Ok(Layout::Sentinels {
+            sentinels: places("redis.sentinels", sentinels, |place| {
+                sentinel(server, place)
+            })?,
+            master,
+        }),
+        (None, None, Some(_)) if server.redis_settings().db() != 0 => {
+            Err("redis.url: expected database 0, the only one of a cluster".to_owned())
+        }
+        (None, None, Some(seeds)) => Ok(Layout::Cluster {
+            seeds: places("redis.cluster", seeds, |place| node(server, place))?,
+        }),
+    }
+}
+
+fn places(
+    key: &str,
+    places: &[String],
+    read: impl Fn(&str) -> Option<ConnectionInfo>,
+) -> Result<Vec<ConnectionInfo>, String> {
+    if places.is_empty() {
+        return Err(format!("{key}: expected at least one host:port"));
+    }
+    let read = |(index, place): (usize, &String)| {
+        // A url may hold a password.
+        read(place).ok_or_else(|| format!("{key}[{index}]: expected host:port"))
+    };
+    places.iter().enumerate().map(read).collect()
+}
+
+/// Greeted like the server, with its name and password.
+fn node(server: &ConnectionInfo, place: &str) -> Option<ConnectionInfo> {
+    let (host, port) = place.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_host = !host.is_empty() && !host.contains(['/', '@']);
+    is_host.then_some(at(
+        server,
+        host,
+        port.parse().ok().filter(|&port| port > 0)?,
+    ))
+}
+
+/// Greeted with nobody's name, unless it is given as a url.
+fn sentinel(server: &ConnectionInfo, place: &str) -> Option<ConnectionInfo> {
+    if !place.contains("://") {
+        let anybody = redis::RedisConnectionInfo::default();
+        return node(&server.clone().set_redis_settings(anybody), place);
+    }
+    let own = greeted(place).ok()?;
+    let is_tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+    if !is_tls(&own) || !is_tls(server) {
+        return Some(own);
+    }
+    // The certificates of `redis.tls` are for the sentinels, too.
+    let ConnectionAddr::TcpTls { host, port, .. } = own.addr() else {
+        return None;
+    };
+    Some(at(server, host, *port).set_redis_settings(own.redis_settings().clone()))
+}
+
+fn copies(durability: &str) -> Result<bool, String> {
+    match durability {
+        "primary" => Ok(false),
+        "replica" => Ok(true),
+        other => Err(format!(
+            "redis.durability: expected \"primary\" or \"replica\", not {other:?}"
+        )),
+    }
 }
 
 fn key_prefix(prefix: String) -> Result<String, String> {

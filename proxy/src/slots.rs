@@ -1,0 +1,196 @@
+//! The slots of a Redis Cluster: which one a key is in, and which node has it.
+
+use redis::Value;
+
+/// How many there are.
+pub(crate) const SLOTS: u16 = 16384;
+
+/// Slots one after the other, and the node that decides about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// The first of them.
+    pub(crate) first: u16,
+    /// The last of them.
+    pub(crate) last: u16,
+    /// Where the node is.
+    pub(crate) host: String,
+    /// Its port there.
+    pub(crate) port: u16,
+}
+
+// === impl Range ===
+
+impl Range {
+    /// Whether a slot is among them.
+    pub(crate) fn has(&self, slot: u16) -> bool {
+        (self.first..=self.last).contains(&slot)
+    }
+}
+
+/// The slot of a key.
+pub(crate) fn slot(key: &str) -> u16 {
+    crc16(tag(key).unwrap_or(key).as_bytes()) % SLOTS
+}
+
+/// What of a key decides where it is: the first text in braces, if it is not empty.
+fn tag(key: &str) -> Option<&str> {
+    let (_, after) = key.split_once('{')?;
+    let (tag, _) = after.split_once('}')?;
+    (!tag.is_empty()).then_some(tag)
+}
+
+/// CRC-16/XMODEM.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            let shifted = crc << 1;
+            if crc & 0x8000 == 0 {
+                shifted
+            } else {
+                shifted ^ 0x1021
+            }
+        })
+    })
+}
+
+/// A key that no sale has, because there is a blank in it, in one of a node's slots.
+pub(crate) fn strange_key(
+    key_prefix: &str,
+    mut is_at_home: impl FnMut(u16) -> bool,
+) -> Option<String> {
+    /// Enough for a node with a single slot.
+    const ATTEMPTS: u32 = 300_000;
+    // Where the prefix decides, every key is in the same slot.
+    let attempts = if tag(key_prefix).is_some() {
+        1
+    } else {
+        ATTEMPTS
+    };
+    (0..attempts)
+        .map(|number| format!("{key_prefix} {number}"))
+        .find(|key| is_at_home(slot(key)))
+}
+
+/// Reads the answer to `CLUSTER SLOTS` of the node at `asked`.
+pub(crate) fn read(answer: &Value, asked: &str) -> Option<Vec<Range>> {
+    let Value::Array(ranges) = answer else {
+        return None;
+    };
+    let mut ranges: Vec<Range> = ranges
+        .iter()
+        .map(|range| range_of(range, asked))
+        .collect::<Option<_>>()?;
+    ranges.sort_by_key(|range| range.first);
+    Some(ranges)
+}
+
+fn range_of(range: &Value, asked: &str) -> Option<Range> {
+    let Value::Array(parts) = range else {
+        return None;
+    };
+    // The primary is the first of the nodes.
+    let [Value::Int(first), Value::Int(last), Value::Array(node), ..] = parts.as_slice() else {
+        return None;
+    };
+    let [host, Value::Int(port), ..] = node.as_slice() else {
+        return None;
+    };
+    let host = match host {
+        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
+        _ => "",
+    };
+    let slot = |number: i64| u16::try_from(number).ok().filter(|slot| *slot < SLOTS);
+    Some(Range {
+        first: slot(*first)?,
+        last: slot(*last)?,
+        host: known_host(host, asked).to_owned(),
+        port: u16::try_from(*port).ok()?,
+    })
+}
+
+/// Where an error sends: `MOVED 3999 10.0.0.7:6381`, said by the node at `asked`.
+pub(crate) fn sent_to<'a>(address: &'a str, asked: &'a str) -> Option<(&'a str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    Some((known_host(host, asked), port.parse().ok()?))
+}
+
+/// A node that does not know what it is called from outside means: as you called me.
+fn known_host<'a>(host: &'a str, asked: &'a str) -> &'a str {
+    if host.is_empty() || host == "?" {
+        asked
+    } else {
+        host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_in_the_slot_that_redis_says() {
+        // By `CLUSTER KEYSLOT`.
+        for (key, expected) in [
+            ("123456789", 12739),
+            ("foo", 12182),
+            ("bar", 5061),
+            ("", 0),
+            ("{user1000}.following", 3443),
+            ("{user1000}.followers", 3443),
+            ("foo{{bar}}zap", slot("{bar")),
+            ("foo{bar}{zap}", 5061),
+        ] {
+            assert_eq!(slot(key), expected, "{key}");
+        }
+        assert_ne!(slot("foo{}{bar}"), 5061);
+    }
+
+    #[test]
+    fn a_strange_key_is_found_for_a_single_slot_too() {
+        for wanted in [0, 7, 16383] {
+            let key = strange_key("shop:", |slot| slot == wanted).unwrap();
+            assert!(key.starts_with("shop: "), "{key}");
+            assert_eq!(slot(&key), wanted);
+        }
+        let tagged = "{shop}:";
+        assert!(strange_key(tagged, |own| own == slot("shop")).is_some());
+        assert_eq!(strange_key(tagged, |own| own != slot("shop")), None);
+    }
+
+    #[test]
+    fn the_primary_of_each_range_is_read() {
+        let node = |host: &str, port: u16| {
+            let length = host.len();
+            format!("*3\r\n${length}\r\n{host}\r\n:{port}\r\n$2\r\nid\r\n")
+        };
+        let (a, replica, b) = (
+            node("10.0.0.1", 7000),
+            node("10.0.0.2", 7001),
+            node("", 7002),
+        );
+        let text = format!("*2\r\n*3\r\n:8192\r\n:16383\r\n{b}*4\r\n:0\r\n:8191\r\n{a}{replica}");
+        let answer = redis::parse_redis_value(text.as_bytes()).unwrap();
+        let range = |first, last, host: &str, port| Range {
+            first,
+            last,
+            host: host.to_owned(),
+            port,
+        };
+        assert_eq!(
+            read(&answer, "asked"),
+            Some(vec![
+                range(0, 8191, "10.0.0.1", 7000),
+                range(8192, 16383, "asked", 7002)
+            ])
+        );
+        assert_eq!(read(&Value::Okay, "asked"), None);
+    }
+
+    #[test]
+    fn where_an_error_sends_is_read() {
+        assert_eq!(sent_to("10.0.0.7:6381", "me"), Some(("10.0.0.7", 6381)));
+        assert_eq!(sent_to("::1:6381", "me"), Some(("::1", 6381)));
+        assert_eq!(sent_to(":6381", "me"), Some(("me", 6381)));
+        assert_eq!(sent_to("nowhere", "me"), None);
+    }
+}
