@@ -579,9 +579,14 @@ impl Link {
     }
 
     fn still_away(&self, trouble: &Trouble) {
-        match trouble {
-            Trouble::Refused(refusal) => self.standing.refuses(*refusal),
-            trouble => self.standing.is_away(trouble),
+        let refusal = match trouble {
+            Trouble::Refused(refusal) => Some(*refusal),
+            Trouble::Failed(error) => Refusal::of(error),
+            _ => None,
+        };
+        match refusal {
+            Some(refusal) => self.standing.refuses(refusal),
+            None => self.standing.is_away(trouble),
         }
         let first = self.state.send_if_modified(|state| {
             let first = matches!(state, State::First);

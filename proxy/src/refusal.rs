@@ -1,6 +1,6 @@
 //! The answers with which Redis says that it decides nothing at the moment, by their names.
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 
 /// Why Redis decides nothing, although it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,9 @@ impl Refusal {
 
     /// The refusal that an answer is, if it is one.
     pub(crate) fn of(error: &RedisError) -> Option<Self> {
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return Some(Self::NotSignedIn);
+        }
         match error.code()? {
             // Redis has no code of its own for it.
             "ERR" if error.detail()?.starts_with("unknown command") => Some(Self::NoModule),

@@ -10,6 +10,9 @@
 //! * `convoy`: what happens to many buyers of the same instant
 //! * `sold_out`: what is answered without asking Redis, and for how long
 //! * `redis_away`: what happens when Redis does not answer
+//! * `redis_tls`: who proves to whom who he is
+//! * `redis_sentinel`, `redis_cluster`: which server is asked
+//! * `redis_wait`: what a replica must have before a buyer is told
 //! * `settle`: reservations that are given up or paid for
 //! * `client`: where requests come from, and how often
 //! * `shadow`: a route that only looks on, and statuses that are the route's own
@@ -29,6 +32,10 @@ mod guard;
 mod process;
 mod queue;
 mod redis_away;
+mod redis_cluster;
+mod redis_sentinel;
+mod redis_tls;
+mod redis_wait;
 mod settle;
 mod shadow;
 mod shop;

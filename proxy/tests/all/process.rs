@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 const SHIPPED: &str = include_str!("../../../conf/proxy.toml");
 
-fn proxy(folder: &Path, config: &str, more: &[&str]) -> Output {
+pub(crate) fn proxy(folder: &Path, config: &str, more: &[&str]) -> Output {
     let path = folder.join("checked.toml");
     fs::write(&path, config).unwrap();
     Command::new(env!("CARGO_BIN_EXE_seckill-proxy"))

@@ -1,7 +1,7 @@
 //! Redis dies, stalls, changes its role: nobody waits for it longer than he was promised.
 
 use crate::stand::{Stand, eventually, post, request};
-use seckill_testbed::Part;
+use seckill_testbed::{Part, Place, Redis};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -186,6 +186,21 @@ fn what_redis_refuses_is_told_by_its_name_once() {
     let refused = stand.calls("SECKILL.MTRY").1 - before;
     assert!(refused <= 3, "{refused}");
     assert_eq!(lines_with(&stand, "Redis is away"), 0);
+}
+
+#[test]
+fn a_redis_without_the_module_is_named_and_spared() {
+    let place = Place::temporary("bare").unwrap();
+    let redis = Redis::start_bare(&place).unwrap();
+    let stand = Stand::around(place, redis, "queue", |settings| settings);
+    assert_refused(&stand, "the module is not loaded there");
+    let stats: String = stand.redis(&["INFO", "errorstats"]);
+    let errors = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("errorstat_ERR:count="));
+    let errors: u64 = errors.unwrap().trim().parse().unwrap();
+    // Only knocks, and not fifty buyers.
+    assert!(errors < 40, "{stats}");
 }
 
 #[test]

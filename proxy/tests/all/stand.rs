@@ -35,6 +35,16 @@ impl Stand {
     ) -> Self {
         let place = Place::temporary(name).unwrap();
         let redis = Redis::start(&place).unwrap();
+        Self::around(place, redis, mode, change)
+    }
+
+    /// With a Redis of its own kind.
+    pub(crate) fn around(
+        place: Place,
+        redis: Redis,
+        mode: &str,
+        change: impl Fn(Settings) -> Settings,
+    ) -> Self {
         let shop = SampleShop::start(&place).unwrap();
         let settings = change(settings(&redis, mode).with("shop.upstream", shop.address()));
         let proxy = Proxy::start(&place, &settings).unwrap();
