@@ -56,6 +56,7 @@ run)
     [[ -n ${REDIS_SERVER:-} ]] || need redis-server "decides" type -P redis-server
     need mariadb-server "keeps the orders" type -P mariadbd
     need curl "one of the commands to try" type -P curl
+    need openssl "makes certificates for the tests" type -P openssl
     need util-linux "ends servers together with their test" type -P setpriv
     ;;
 java)
