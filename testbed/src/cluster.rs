@@ -85,6 +85,31 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts a replica of a node, and waits until it has its data. It takes the place of the node
+    /// when the others have missed that for longer than `cluster-node-timeout`.
+    ///
+    /// # Errors
+    /// If it does not start, or if the nodes do not agree in time.
+    pub fn start_replica(&self, place: &Place, of: usize) -> Result<Redis> {
+        let primary = self.numbered(of)?;
+        let (replica, _) = Redis::start_cluster_node(place, Some(&primary.redis))?;
+        let mut meet = redis::cmd("CLUSTER");
+        meet.arg("MEET").arg("127.0.0.1").arg(primary.redis.port());
+        meet.arg(primary.bus_port.number());
+        query::<()>(&replica, &meet)?;
+        let deadline = Instant::now() + AGREEMENT_LIMIT;
+        let mut follow = redis::cmd("CLUSTER");
+        follow.arg("REPLICATE").arg(&primary.id);
+        // It has to hear of the node first.
+        while let Err(error) = query::<()>(&replica, &follow) {
+            ensure!(Instant::now() < deadline, "no replica: {error:#}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        replica.await_link()?;
+        await_well(&replica, deadline)?;
+        Ok(replica)
+    }
+
     /// Waits until each node says that the cluster is well: at the start, and after a node's restart.
     ///
     /// # Errors
@@ -92,14 +117,7 @@ impl Cluster {
     pub fn await_agreement(&self) -> Result<()> {
         let deadline = Instant::now() + AGREEMENT_LIMIT;
         for node in &self.nodes {
-            loop {
-                let info: String = query(&node.redis, redis::cmd("CLUSTER").arg("INFO"))?;
-                if info.contains("cluster_state:ok") {
-                    break;
-                }
-                ensure!(Instant::now() < deadline, "no agreement:\n{info}");
-                thread::sleep(Duration::from_millis(20));
-            }
+            await_well(&node.redis, deadline)?;
         }
         Ok(())
     }
@@ -222,6 +240,17 @@ fn own_slots(line: &str) -> impl Iterator<Item = RangeInclusive<u16>> {
         let (first, last) = field.split_once('-').unwrap_or((field, field));
         Some(first.parse().ok()?..=last.parse().ok()?)
     })
+}
+
+fn await_well(node: &Redis, deadline: Instant) -> Result<()> {
+    loop {
+        let info: String = query(node, redis::cmd("CLUSTER").arg("INFO"))?;
+        if info.contains("cluster_state:ok") {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "no agreement:\n{info}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn set_slot(node: &Node, slot: u16, words: &[&str]) -> Result<()> {

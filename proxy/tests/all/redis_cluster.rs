@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 struct Stand {
+    place: Place,
     cluster: Cluster,
     proxy: Proxy,
     /// A sale of each node.
@@ -37,6 +38,7 @@ fn start(name: &str, stock: &str) -> Stand {
         })
         .collect();
     let stand = Stand {
+        place,
         cluster,
         proxy,
         sids,
@@ -54,6 +56,13 @@ impl Stand {
             &mut self.cluster.connect(sid, User::Anything).unwrap(),
             words,
         )
+    }
+
+    fn set_everywhere(&self, key: &str, value: &str) {
+        for node in self.cluster.nodes() {
+            let mut connection = node.connect(User::Anything).unwrap();
+            query::<()>(&mut connection, &["CONFIG", "SET", key, value]);
+        }
     }
 
     fn buy(&self, sid: &str, uid: &str) -> Response {
@@ -146,11 +155,7 @@ fn a_slot_that_moves_under_its_buyers_costs_nobody_anything() {
 #[test]
 fn a_node_that_dies_stops_its_own_sales_and_no_others() {
     let mut stand = start("node-dies", "1000000");
-    for node in stand.cluster.nodes() {
-        let mut connection = node.connect(User::Anything).unwrap();
-        let partly = ["CONFIG", "SET", "cluster-require-full-coverage", "no"];
-        query::<()>(&mut connection, &partly);
-    }
+    stand.set_everywhere("cluster-require-full-coverage", "no");
     let sids = stand.sids.clone();
     for sid in &sids {
         assert_eq!(stand.buy(sid, "before").status, 202);
@@ -180,4 +185,35 @@ fn a_node_that_dies_stops_its_own_sales_and_no_others() {
     for sid in &sids {
         assert_eq!(stand.buy(sid, "before").text("status"), "duplicate");
     }
+}
+
+#[test]
+fn the_replica_that_takes_over_from_a_dead_node_is_asked_in_its_place() {
+    let mut stand = start("takes-over", "100");
+    stand.set_everywhere("cluster-node-timeout", "1000");
+    let sid = stand.sids.first().unwrap().clone();
+    let replica = stand.cluster.start_replica(&stand.place, 0).unwrap();
+    let mut connection = replica.connect(User::Anything).unwrap();
+    query::<()>(
+        &mut connection,
+        &["CONFIG", "SET", "cluster-node-timeout", "1000"],
+    );
+    query::<()>(&mut connection, &["READONLY"]);
+    let answer = stand.buy(&sid, "u1");
+    assert_eq!(answer.status, 202);
+    eventually("the replica has it", || {
+        let info: Vec<Value> = query(&mut connection, &["SECKILL.INFO", &sid]);
+        field_of(&info, "held") == "1"
+    });
+    stand.cluster.node_mut(0).unwrap().kill().unwrap();
+    assert_eq!(stand.buy(&sid, "u2").status, 503);
+    // Whoever takes over sells nothing until somebody has compared his copy.
+    eventually("the replica is asked", || {
+        stand.buy(&sid, "u2").text("code") == "paused"
+    });
+    query::<()>(&mut connection, &["SECKILL.RESUME", &sid]);
+    eventually("it sells", || {
+        [200, 202].contains(&stand.buy(&sid, "u2").status)
+    });
+    assert_eq!(stand.buy(&sid, "u1").text("rid"), answer.text("rid"));
 }
