@@ -35,7 +35,7 @@ fn an_acceptance_is_told_when_a_replica_has_it_and_not_before() {
             (503, "unavailable".to_owned()),
             "{attempt}"
         );
-        assert_eq!(answer.retry_after_s(), Some(1));
+        assert!(answer.retry_after_s().is_some(), "{answer:?}");
         assert!(since.elapsed() < Duration::from_secs(1));
     }
     // Redis has granted them all the same, once.
