@@ -136,7 +136,7 @@ mod tests {
             ("info,seckill_proxy", "\"seckill_proxy\""),
             ("info,seckill_proxy=loud", "\"seckill_proxy=loud\""),
             ("info,", "\"\""),
-            ("info,a b=debug", "\"a b=debug\""),
+            ("info,seckill_proxy[a=debug", "\"seckill_proxy[a=debug\""),
         ] {
             let said = parsed(bad).unwrap_err().to_string();
             assert!(said.starts_with(part), "{bad}: {said}");
