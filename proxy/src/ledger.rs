@@ -89,7 +89,11 @@ impl Ledger {
             at: SystemTime::now()
                 .checked_sub(duration)
                 .unwrap_or(SystemTime::UNIX_EPOCH),
-            client: site.clients.address(exchange.peer, exchange.headers),
+            // A gateway that does not say for whom it speaks is better than nobody.
+            client: site
+                .clients
+                .address(exchange.peer, exchange.headers)
+                .or(exchange.peer),
             method: exchange.method.as_str(),
             route: pattern.unwrap_or(exchange.path),
             sid,
