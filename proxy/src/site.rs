@@ -100,11 +100,12 @@ impl Renewal {
             warn!("{keys}: changed, and takes a restart; the rest is in force");
         }
         config.site.shop.inherit(&self.current.load().shop);
-        info!(routes = %config.site.routes, "the configuration was read again");
         let target = config.site.access.as_ref().map(Access::target);
         told_of_access_log(self.log.open(target));
-        self.current.store(Arc::new(config.site));
+        let site = Arc::new(config.site);
+        self.current.store(Arc::clone(&site));
         self.counters.reloads.inc();
+        info!(routes = %site.routes, "the configuration was read again");
     }
 }
 
