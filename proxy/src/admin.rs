@@ -8,10 +8,10 @@ mod levels;
 mod metrics;
 mod sales;
 
+use crate::closing::Closing;
 use crate::counters::Counters;
 use crate::gate::Gate;
 use crate::log_level::LogLevel;
-use crate::pauses::{Pauses, jittered};
 use crate::site::Current;
 use async_trait::async_trait;
 use axum::Router;
@@ -22,18 +22,14 @@ use axum::routing::get;
 use pingora_core::server::ShutdownWatch;
 use pingora_core::services::background::BackgroundService;
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpListener;
 use tracing::warn;
-
-/// Between two attempts to listen: first, and at most.
-const PAUSES: Pauses = Pauses::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// What there is to be asked about, and where.
 pub(crate) struct Admin {
-    address: SocketAddr,
+    listener: TcpListener,
     parts: Arc<Parts>,
 }
 
@@ -43,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) site: Current,
     pub(crate) counters: Arc<Counters>,
     pub(crate) log_level: LogLevel,
+    pub(crate) closing: Arc<Closing>,
 }
 
 /// Everything that a page is made of.
@@ -64,44 +61,43 @@ struct Problem<'a> {
 // === impl Admin ===
 
 impl Admin {
-    /// Will answer on `address`.
-    pub(crate) fn new(address: SocketAddr, parts: Parts) -> Self {
+    /// Will answer whoever connects to `listener`.
+    ///
+    /// # Errors
+    /// The socket has no address.
+    pub(crate) fn new(listener: TcpListener, parts: Parts) -> io::Result<Self> {
+        let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
             warn!(
                 %address,
                 "admin.listen: others than this machine can connect there; nobody asks them who they are"
             );
         }
-        Self {
-            address,
+        Ok(Self {
+            listener,
             parts: Arc::new(parts),
-        }
-    }
-
-    /// While a new process takes over, the old one may still be listening.
-    async fn listen(&self) -> TcpListener {
-        let mut pauses = PAUSES;
-        loop {
-            match TcpListener::bind(self.address).await {
-                Ok(listener) => return listener,
-                Err(error) => warn!("admin.listen: cannot listen on {}: {error}", self.address),
-            }
-            tokio::time::sleep(jittered(pauses.take())).await;
-        }
+        })
     }
 }
 
 #[async_trait]
 impl BackgroundService for Admin {
-    /// Not until the shutdown, but until the end: whoever balances asks meanwhile, and is told.
-    async fn start(&self, shutdown: ShutdownWatch) {
-        let listener = self.listen().await;
+    /// Not until the shutdown, but until the end: whoever balances asks meanwhile, and is told. If
+    /// another process serves, it answers from then on.
+    async fn start(&self, _: ShutdownWatch) {
+        let closing = Arc::clone(&self.parts.closing);
         let pages = pages(Asked {
             parts: Arc::clone(&self.parts),
-            shutdown,
+            shutdown: closing.watch(),
         });
         let service = pages.into_make_service_with_connect_info::<SocketAddr>();
-        if let Err(error) = axum::serve(listener, service).await {
+        let served = async {
+            let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;
+            axum::serve(listener, service)
+                .with_graceful_shutdown(async move { closing.replaced().await })
+                .await
+        };
+        if let Err(error) = served.await {
             warn!("admin.listen: {error}");
         }
     }

@@ -13,7 +13,9 @@ use pingora_proxy::Session;
 use seckill_protocol::{ReservationId, ReservationState};
 use serde::Serialize;
 
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// What a rejection is.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -70,7 +72,7 @@ impl Answer {
     pub(crate) fn refusal(problem: Problem, status: StatusCode, tells_limits: bool) -> Self {
         Self {
             status,
-            content_type: PROBLEM_JSON,
+            content_type: HeaderValue::from_static(PROBLEM_JSON),
             body: problem.body(status),
             retry_after_s: problem.retry_after_s().map(|s| spread(problem, s)),
             location: None,
@@ -207,7 +209,7 @@ mod tests {
     use super::*;
     use crate::code::Code;
 
-    const ALL: [Problem; 30] = [
+    const ALL: [Problem; 35] = [
         Problem::SoldOut { wait_ms: None },
         Problem::Limited { wait_ms: 1 },
         Problem::ClientLimited {
@@ -240,6 +242,11 @@ mod tests {
         Problem::ReservationGone,
         Problem::InProgress,
         Problem::BodyTooLarge,
+        Problem::BodyTooLong,
+        Problem::BodyTooSlow,
+        Problem::HeadTooLong,
+        Problem::HeadTooSlow,
+        Problem::UriTooLong,
         Problem::MethodNotAllowed { allow: "GET" },
         Problem::Unavailable,
         Problem::Overloaded,

@@ -59,6 +59,11 @@ impl Clients {
         }
     }
 
+    /// Whether others stand behind this peer.
+    pub(crate) fn is_gateway(&self, peer: IpAddr) -> bool {
+        self.trusted.contains(peer)
+    }
+
     /// The client that `peer` speaks for; `None` if a gateway does not say.
     pub(crate) fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let peer = peer?.to_canonical();

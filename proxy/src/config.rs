@@ -1,7 +1,8 @@
 //! `proxy.toml`: read, checked as a whole, turned into what the other files work with.
 //!
-//! A mistake is reported by the key it is in, and all mistakes are reported at once.
+//! A mistake is reported by the key and the line it is in, and all mistakes are reported at once.
 
+mod lines;
 mod redis;
 mod route;
 
@@ -11,27 +12,36 @@ use crate::access::{Access, AccessLogTable};
 use crate::buyer::{BuyerTable, Buyers};
 use crate::callback::Callback;
 use crate::client::{ClientTable, Clients};
+use crate::config::lines::{Lines, line_at};
 use crate::config::redis::RedisTable;
 use crate::config::route::RouteTable;
 use crate::counters::Tally;
+use crate::limits::{Limits, LimitsTable};
 use crate::shop::{Shop, ShopTable};
 use crate::sign::Signing;
 use crate::site::Site;
+use crate::tls::{Tls, TlsTable};
+use crate::upgrade::{self, UpgradeTable};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The parts of the file that [`Site`] is made of.
-const RENEWED: [&str; 6] = [
+const RENEWED: [&str; 7] = [
     "access_log",
     "buyer",
     "client",
+    "limits",
     "rate_limit_headers",
     "route",
     "shop",
 ];
+
+/// How long a stop may take at most.
+const DRAIN_S_MAX: u64 = 3600;
 
 /// Everything a start needs, checked.
 pub(crate) struct Config {
@@ -39,6 +49,12 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Threads that serve them.
     pub(crate) threads: usize,
+    /// How long requests under way may take to finish when the end comes.
+    pub(crate) drain: Duration,
+    /// The listener for https.
+    pub(crate) tls: Option<Tls>,
+    /// Where the next process asks for the listening sockets.
+    pub(crate) upgrade: Option<PathBuf>,
     /// How Redis is asked.
     pub(crate) redis: RedisSettings,
     /// Where the proxy itself can be asked how it is.
@@ -55,13 +71,27 @@ pub(crate) struct Fixed(toml::Table);
 
 /// What is wrong with a configuration: one line a mistake.
 #[derive(Debug, Default)]
-pub(crate) struct Mistakes(Vec<String>);
+pub(crate) struct Mistakes(Vec<Mistake>);
+
+#[derive(Debug)]
+struct Mistake {
+    /// The file, and its line if that is known.
+    place: Option<(String, Option<usize>)>,
+    /// Begins with the key.
+    text: String,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     listen: String,
     threads: Option<usize>,
+    #[serde(default = "default_drain_s")]
+    drain_s: u64,
+    tls: Option<TlsTable>,
+    #[serde(default)]
+    limits: LimitsTable,
+    upgrade: Option<UpgradeTable>,
     redis: RedisTable,
     shop: ShopTable,
     buyer: BuyerTable,
@@ -73,6 +103,10 @@ struct File {
     access_log: Option<AccessLogTable>,
     #[serde(default, rename = "route")]
     routes: Vec<RouteTable>,
+}
+
+const fn default_drain_s() -> u64 {
+    10
 }
 
 #[derive(Deserialize)]
@@ -89,10 +123,12 @@ impl Config {
     /// # Errors
     /// [`Mistakes`], each with its key and what was expected there.
     pub(crate) fn load(path: &Path) -> Result<Self, Mistakes> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Mistakes(vec![format!("cannot read it: {error}")]))?;
-        let redis_url = std::env::var(redis::URL_ENV).ok();
-        Self::parse(&text, redis_url.filter(|url| !url.is_empty()))
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let mut mistakes = Mistakes::default();
+            mistakes.add(format!("cannot read it: {error}"));
+            mistakes.located(path)
+        })?;
+        Self::parse(&text, redis_url()).map_err(|mistakes| mistakes.located(path))
     }
 
     /// Checks the text of a file. `redis_url`, if given, stands in for the file's.
@@ -101,7 +137,7 @@ impl Config {
     /// [`Mistakes`], each with its key and what was expected there.
     pub(crate) fn parse(text: &str, redis_url: Option<String>) -> Result<Self, Mistakes> {
         let file: File =
-            toml::from_str(text).map_err(|error| Mistakes(vec![at_line(text, &error)]))?;
+            toml::from_str(text).map_err(|error| Mistakes(vec![Mistake::of(text, &error)]))?;
         let mut mistakes = Mistakes::default();
 
         let admin = file.admin.map(|table| table.listen);
@@ -111,6 +147,12 @@ impl Config {
         let access = access.and_then(|table| Access::new(table, &mut mistakes));
         let listen = mistakes.note(listen("listen", &file.listen));
         let threads = mistakes.note(threads(file.threads));
+        let drain = mistakes.note(drain(file.drain_s));
+        let tls = file.tls.as_ref();
+        let tls = tls.map(|table| Tls::new(table, &mut mistakes));
+        let limits = Limits::new(&file.limits, &mut mistakes);
+        let upgrade = file.upgrade.as_ref().map(upgrade::socket);
+        let upgrade = mistakes.note(upgrade.transpose());
         let redis = RedisSettings::new(file.redis, redis_url, &mut mistakes);
         let signing = file.shop.signing.as_ref();
         let signing = signing.map(|table| Signing::new(table, &mut mistakes));
@@ -122,42 +164,71 @@ impl Config {
         let clients = Clients::new(&file.client, gateways, &mut mistakes);
         let routes = route::routes(&file.routes, &mut mistakes);
 
-        match (listen, threads, redis, admin, shop, buyers) {
-            (Some(listen), Some(threads), Some(redis), Some(admin), Some(shop), Some(buyers))
-                if mistakes.0.is_empty() =>
-            {
-                Ok(Self {
-                    listen,
-                    threads,
-                    redis,
-                    admin,
-                    site: Site {
-                        tally: Tally::of(&routes),
-                        routes,
-                        buyers,
-                        shop,
-                        signing: signing.flatten(),
-                        access,
-                        callback: callback.flatten(),
-                        clients,
-                        tells_limits: file.rate_limit_headers,
-                    },
-                    fixed: Fixed::of(text),
-                })
-            }
+        let site = || {
+            Some(Site {
+                tally: Tally::of(&routes),
+                routes,
+                buyers: buyers?,
+                shop: shop?,
+                limits: limits?,
+                signing: signing.flatten(),
+                access,
+                callback: callback.flatten(),
+                clients,
+                tells_limits: file.rate_limit_headers,
+            })
+        };
+        let config = || {
+            Some(Self {
+                listen: listen?,
+                threads: threads?,
+                drain: drain?,
+                tls: tls.flatten(),
+                upgrade: upgrade?,
+                redis: redis?,
+                admin: admin?,
+                site: site()?,
+                fixed: Fixed::of(text),
+            })
+        };
+        match config() {
+            Some(config) if mistakes.0.is_empty() => Ok(config),
             _ => Err(mistakes),
         }
     }
 }
 
-/// The line and not its text: a password may stand there.
-fn at_line(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map_or(0, |before| before.matches('\n').count());
-    format!("line {}: {}", line.saturating_add(1), error.message())
+/// What the environment says about `redis.url`.
+pub(crate) fn redis_url() -> Option<String> {
+    let url = std::env::var(redis::URL_ENV).ok();
+    url.filter(|url| !url.is_empty())
 }
 
-fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
+// === impl Mistake ===
+
+impl Mistake {
+    /// The line and not its text: a password may stand there.
+    fn of(text: &str, error: &toml::de::Error) -> Self {
+        let line = error.span().map_or(1, |span| line_at(text, span.start));
+        Self {
+            place: Some((String::new(), Some(line))),
+            text: error.message().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some((file, Some(line))) => write!(f, "{file}:{line}: {}", self.text),
+            Some((file, None)) => write!(f, "{file}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// An address and a port to listen on.
+pub(crate) fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{key}: expected an address and a port, for example \"0.0.0.0:8080\", not {text:?}")
     })
@@ -168,6 +239,16 @@ fn threads(threads: Option<usize>) -> Result<usize, String> {
         Some(0) => Err("threads: expected 1 or more; leave it out for one a core".to_owned()),
         Some(threads) => Ok(threads),
         None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+fn drain(seconds: u64) -> Result<Duration, String> {
+    if seconds <= DRAIN_S_MAX {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(format!(
+            "drain_s: expected 0 to {DRAIN_S_MAX} seconds, not {seconds}"
+        ))
     }
 }
 
@@ -192,9 +273,37 @@ impl Fixed {
 // === impl Mistakes ===
 
 impl Mistakes {
+    /// Nothing, if there is none.
+    ///
+    /// # Errors
+    /// All there are, each with its place in this file.
+    pub(crate) fn none_in(self, path: &Path) -> Result<(), Self> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.located(path))
+        }
+    }
+
     /// Notes one mistake.
     pub(crate) fn add(&mut self, mistake: String) {
-        self.0.push(mistake);
+        self.0.push(Mistake {
+            place: None,
+            text: mistake,
+        });
+    }
+
+    /// The same, each with its place in this file.
+    fn located(mut self, path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines = Lines::of(&text);
+        let file = path.display().to_string();
+        for mistake in &mut self.0 {
+            let known = mistake.place.take().and_then(|(_, line)| line);
+            let line = known.or_else(|| lines.line(mistake.text.split(": ").next()?));
+            mistake.place = Some((file.clone(), line));
+        }
+        self
     }
 
     /// What is right, or else one more mistake.
@@ -205,7 +314,11 @@ impl Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        for (at, mistake) in self.0.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}{mistake}")?;
+        }
+        Ok(())
     }
 }
 
@@ -262,15 +375,8 @@ mod tests {
     #[test]
     fn every_key_that_the_shipped_file_explains_is_one() {
         let shipped = include_str!("../../conf/proxy.toml");
-        let all: Vec<&str> = shipped
-            .lines()
-            // What is switched off follows its `#` at once; prose has a space there.
-            .map(|line| match line.strip_prefix('#') {
-                Some(key) if !key.starts_with(' ') => key,
-                _ => line,
-            })
-            .collect();
-        let file = toml::from_str::<File>(&all.join("\n"));
+        let all = crate::print::everything(shipped).unwrap();
+        let file = all.try_into::<File>();
         assert_eq!(file.err().map(|error| error.to_string()), None);
     }
 

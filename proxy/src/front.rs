@@ -1,31 +1,40 @@
-//! What happens on a connection before there is a request: waiting for its head, but not for ever.
+//! What happens on a connection before there is a request: whether there is room for it, how it is
+//! encrypted, and waiting for a head, but not for ever.
 //!
 //! Pingora limits each single read of a head and not the whole, so that a client who sends one
 //! byte a minute holds a connection for days. Here the head is read with one deadline and one size,
 //! and then given to pingora as if it had just arrived.
 
+use crate::answer::PROBLEM_JSON;
+use crate::closing::Closing;
 use crate::counters::{Counters, Present};
+use crate::guests::Guests;
+use crate::limits::Limits;
+use crate::preface::Prefaced;
+use crate::problem::Problem;
 use crate::proxy::{KEEPALIVE_S, Proxy};
+use crate::site::{Current, Site};
+use crate::throttle::Throttle;
+use crate::tls::Tls;
 use async_trait::async_trait;
 use bytes::BytesMut;
-use pingora_core::apps::{HttpServerApp, ServerApp};
-use pingora_core::protocols::Stream;
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
-
-/// From the first byte of a head to its last.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest head, request line included.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 /// What fits most heads.
 const HEAD_BYTES_USUAL: usize = 2 * 1024;
+
+/// When the door closes: how long somebody may take who has only just come in, and was not told.
+const NEWCOMER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long, and how much, is still read from somebody who was turned away in the middle of his
 /// head: closing at once could destroy the answer on its way.
@@ -34,8 +43,25 @@ const LINGER_BYTES_MAX: u64 = 64 * 1024;
 
 /// The proxy, behind a doorman.
 pub(crate) struct Front {
-    proxy: Arc<HttpProxy<Proxy>>,
-    counters: Arc<Counters>,
+    house: Arc<House>,
+    /// How the connections of this door are encrypted, if they are.
+    tls: Option<Arc<Tls>>,
+}
+
+/// What all doors lead to.
+pub(crate) struct House {
+    /// What is behind them.
+    pub(crate) proxy: Arc<HttpProxy<Proxy>>,
+    /// What is in force.
+    pub(crate) site: Current,
+    /// Who is inside.
+    pub(crate) guests: Arc<Guests>,
+    /// What is counted.
+    pub(crate) counters: Arc<Counters>,
+    /// When it closes.
+    pub(crate) closing: Arc<Closing>,
+    /// Keeps the log readable when it is full.
+    pub(crate) full: Throttle,
 }
 
 enum Head {
@@ -43,21 +69,16 @@ enum Head {
     Complete(BytesMut),
     /// Nobody wants anything any more.
     Closed,
-    /// Not all of it in time.
-    TooSlow,
-    /// More of it than there should be.
-    TooLong,
+    /// Not one to be served.
+    Refused(Problem),
 }
 
 // === impl Front ===
 
 impl Front {
-    /// Stands before `proxy`.
-    pub(crate) fn new(proxy: HttpProxy<Proxy>, counters: Arc<Counters>) -> Self {
-        Self {
-            proxy: Arc::new(proxy),
-            counters,
-        }
+    /// A door of `house`.
+    pub(crate) const fn new(house: Arc<House>, tls: Option<Arc<Tls>>) -> Self {
+        Self { house, tls }
     }
 }
 
@@ -66,65 +87,125 @@ impl ServerApp for Front {
     async fn process_new(
         self: &Arc<Self>,
         mut stream: Stream,
-        shutdown: &ShutdownWatch,
+        closing: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _present = Present::new(&self.counters.connections);
-        let mut settings = None;
-        let mut closing = shutdown.clone();
-        loop {
-            let head = tokio::select! {
-                head = read_head(&mut stream) => head,
-                // Between two requests the connection can go; pingora lets those under way finish.
-                _ = closing.wait_for(|closing| *closing) => return None,
-            };
-            let head = match head {
-                Head::Complete(head) => head,
-                Head::Closed => return None,
-                Head::TooSlow => {
-                    turn_away(stream, "408 Request Timeout").await;
-                    return None;
-                }
-                Head::TooLong => {
-                    turn_away(stream, "431 Request Header Fields Too Large").await;
-                    return None;
-                }
-            };
-            let mut session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings.take() {
-                let settings: pingora_core::apps::HttpPersistentSettings = settings;
-                settings.apply_to_session(&mut session);
-            }
-            session.set_keepalive(Some(KEEPALIVE_S));
-            session.set_pipelined_prefix(head);
-            (stream, settings) = self
-                .proxy
-                .process_new_http(session, shutdown)
-                .await?
-                .consume();
+        let site = self.house.site.load_full();
+        let counted = address(&stream).filter(|&address| !is_unlimited(&site, address));
+        let Some(_guest) = self.house.guests.admit(counted, &site.limits) else {
+            self.house.tell_of_crowd(counted);
+            return None;
+        };
+        let _present = Present::new(&self.house.counters.connections);
+        if let Some(tls) = &self.tls {
+            stream = tls.accept(stream).await?;
         }
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            let stream = Box::new(Prefaced::new(stream, site.limits.head));
+            return self.house.proxy.process_new(stream, closing).await;
+        }
+        drop(site);
+        self.house.serve(stream, closing).await;
+        None
     }
 
     async fn cleanup(&self) {
-        self.proxy.http_cleanup().await;
+        self.house.proxy.http_cleanup().await;
     }
 }
 
-async fn read_head(stream: &mut Stream) -> Head {
+fn address(stream: &Stream) -> Option<IpAddr> {
+    let digest = stream.get_socket_digest()?;
+    Some(digest.peer_addr()?.as_inet()?.ip().to_canonical())
+}
+
+/// Behind a gateway there are many buyers.
+fn is_unlimited(site: &Site, address: IpAddr) -> bool {
+    site.limits.is_unlimited(address) || site.clients.is_gateway(address)
+}
+
+// === impl House ===
+
+impl House {
+    /// Serves one request of HTTP/1.1 after the other.
+    async fn serve(&self, mut stream: Stream, closing: &ShutdownWatch) {
+        let mut settings: Option<HttpPersistentSettings> = None;
+        let mut served: u64 = 0;
+        loop {
+            let site = self.site.load_full();
+            let head = match read_head(&mut stream, &site.limits, served == 0, closing).await {
+                Head::Complete(head) => head,
+                Head::Closed => return,
+                Head::Refused(problem) => return turn_away(stream, problem).await,
+            };
+            served = served.saturating_add(1);
+            let is_last =
+                served >= site.limits.requests_per_connection || self.closing.is_leaving();
+            drop(site);
+            let mut session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings.take() {
+                settings.apply_to_session(&mut session);
+            }
+            session.set_keepalive(Some(KEEPALIVE_S));
+            if is_last {
+                session.set_keepalive_reuses_remaining(Some(0));
+            }
+            session.set_pipelined_prefix(head);
+            let Some(reused) = self.proxy.process_new_http(session, closing).await else {
+                return;
+            };
+            (stream, settings) = reused.consume();
+        }
+    }
+
+    fn tell_of_crowd(&self, counted: Option<IpAddr>) {
+        if let Some(skipped) = self.full.pass() {
+            let connections = self.guests.present();
+            warn!(
+                connections,
+                address = counted.map(tracing::field::display),
+                skipped,
+                "a connection too many was closed: [limits] connections, connections_per_address"
+            );
+        }
+    }
+}
+
+async fn read_head(
+    stream: &mut Stream,
+    limits: &Limits,
+    is_newcomer: bool,
+    closing: &ShutdownWatch,
+) -> Head {
     let mut head = BytesMut::with_capacity(HEAD_BYTES_USUAL);
-    let first = timeout(Duration::from_secs(KEEPALIVE_S), stream.read_buf(&mut head));
-    match first.await {
-        Ok(Ok(length)) if length > 0 => {}
-        _ => return Head::Closed,
+    let mut closing = closing.clone();
+    let sent_away = async {
+        let _ = closing.wait_for(|closing| *closing).await;
+        if is_newcomer {
+            sleep(NEWCOMER_PATIENCE).await;
+        }
+    };
+    tokio::select! {
+        // What has arrived is served.
+        biased;
+        first = timeout(limits.keepalive, stream.read_buf(&mut head)) => match first {
+            Ok(Ok(length)) if length > 0 => {}
+            _ => return Head::Closed,
+        },
+        () = sent_away => return Head::Closed,
     }
     let rest = async {
         let mut searched = 0;
         loop {
             let length = end(&head, searched);
-            if length.unwrap_or(head.len()) > HEAD_BYTES_MAX {
-                return Head::TooLong;
+            if length.unwrap_or(head.len()) > limits.head_bytes {
+                let problem = limits.check_head(&head).err();
+                return Head::Refused(problem.unwrap_or(Problem::HeadTooLong));
             }
-            if length.is_some() {
-                return Head::Complete(head);
+            if let Some(length) = length {
+                return match limits.check_head(head.get(..length).unwrap_or_default()) {
+                    Ok(()) => Head::Complete(head),
+                    Err(problem) => Head::Refused(problem),
+                };
             }
             searched = head.len();
             match stream.read_buf(&mut head).await {
@@ -133,7 +214,8 @@ async fn read_head(stream: &mut Stream) -> Head {
             }
         }
     };
-    timeout(HEAD_TIMEOUT, rest).await.unwrap_or(Head::TooSlow)
+    let too_slow = Head::Refused(Problem::HeadTooSlow);
+    timeout(limits.head, rest).await.unwrap_or(too_slow)
 }
 
 /// Where a head ends, if it does: after an empty line after something, as pingora's parser sees it,
@@ -154,10 +236,18 @@ fn end(head: &[u8], searched: usize) -> Option<usize> {
     })
 }
 
-async fn turn_away(mut stream: Stream, status: &str) {
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+async fn turn_away(mut stream: Stream, problem: Problem) {
+    let body = problem.body(problem.status());
+    let mut answer = format!(
+        "HTTP/1.1 {}\r\nContent-Type: {PROBLEM_JSON}\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+        problem.status(),
+        body.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
     let goodbye = async {
-        stream.write_all(answer.as_bytes()).await?;
+        stream.write_all(&answer).await?;
         stream.flush().await?;
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await

@@ -111,6 +111,11 @@ impl Gate {
         tokio::spawn(Arc::clone(&self.news).follow(Arc::clone(&self.sales)));
     }
 
+    /// Whether a question would be asked now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.link.life() != 0
+    }
+
     /// The sales that were asked about.
     pub(crate) fn sales(&self) -> &Sales {
         &self.sales

@@ -10,7 +10,7 @@ use tracing_subscriber::reload;
 
 /// Pingora writes a line for each connection that breaks, which is for clients to decide; what
 /// matters is written here.
-const DEFAULT: &str = "info,pingora_core=error,pingora_proxy=off";
+const DEFAULT: &str = "info,pingora_core=error,pingora_core::apps=off,pingora_proxy=off";
 
 /// The level of the log.
 pub(crate) struct LogLevel(Box<dyn Reload>);

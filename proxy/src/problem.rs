@@ -58,6 +58,16 @@ pub(crate) enum Problem {
     InProgress,
     /// The body is longer than a buy needs.
     BodyTooLarge,
+    /// The body is longer than the shop is to get.
+    BodyTooLong,
+    /// The body does not arrive.
+    BodyTooSlow,
+    /// More headers, or longer ones, than there should be.
+    HeadTooLong,
+    /// The head does not arrive.
+    HeadTooSlow,
+    /// The path and query are longer than they should be.
+    UriTooLong,
     /// A guarded path that takes no such method.
     MethodNotAllowed { allow: &'static str },
     /// Redis does not decide at the moment.
@@ -123,7 +133,10 @@ impl Problem {
             Self::ReservationGone | Self::WrongState { .. } | Self::InProgress => {
                 StatusCode::CONFLICT
             }
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge | Self::BodyTooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow | Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::ShopUnavailable => StatusCode::BAD_GATEWAY,
             Self::ShopTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -248,6 +261,11 @@ impl Problem {
                 "body_too_large",
                 "Expected at most 8192 bytes."
             ),
+            Self::BodyTooLong => text!("Body too large", 413, "body_too_large"),
+            Self::BodyTooSlow => text!("Body too slow", 408, "body_too_slow"),
+            Self::HeadTooLong => text!("Head too large", 431, "head_too_large"),
+            Self::HeadTooSlow => text!("Head too slow", 408, "head_too_slow"),
+            Self::UriTooLong => text!("URI too long", 414, "uri_too_long"),
             Self::MethodNotAllowed { .. } => text!("Method not allowed", 405, "method_not_allowed"),
             Self::Unavailable | Self::Overloaded => text!("Try again", 503, "unavailable"),
             Self::ShopUnavailable => text!("The shop is unavailable", 502, "shop_unavailable"),

@@ -12,8 +12,9 @@ use crate::site::{Current, Site};
 use crate::spelling;
 use crate::throttle::Throttle;
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -23,11 +24,15 @@ use seckill_protocol::Uid;
 use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// How long a buyer's connection may rest between two requests.
 pub(crate) const KEEPALIVE_S: u64 = 60;
+
+/// Why a body on its way to the shop is not carried on.
+const BODY_TOO_LONG: ErrorType = ErrorType::Custom("BodyTooLong");
+const BODY_TOO_SLOW: ErrorType = ErrorType::Custom("BodyTooSlow");
 
 /// How long one write to a buyer may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -62,6 +67,9 @@ pub(crate) struct Request {
     attempts: Attempts,
     /// What is entered in the ledger when it is over.
     notes: Notes,
+    /// What of its body was on its way to the shop, and since when.
+    body_bytes: u64,
+    body_since: Option<Instant>,
 }
 
 /// What is kept of a request for the next on its connection: that it was there.
@@ -113,6 +121,14 @@ impl Proxy {
         Ok(())
     }
 
+    async fn answer(&self, session: &mut Session, answer: Answer) -> Result<bool> {
+        body::drain(session).await;
+        if answer.send(session).await.is_err() {
+            session.set_keepalive(None);
+        }
+        Ok(true)
+    }
+
     fn tell_of_shop(&self, shop: &Shop, error: &Error) {
         if let Some(skipped) = self.shop_trouble.pass() {
             warn!(
@@ -145,19 +161,26 @@ impl ProxyHttp for Proxy {
             unreserved: None,
             attempts: Attempts::default(),
             notes: Notes::new(),
+            body_bytes: 0,
+            body_since: None,
         }
     }
 
     /// None: the default one prepares compression for every request, of which most are rejections.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _: &mut Request) -> Result<()> {
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut Request,
+    ) -> Result<()> {
         // Pingora keeps connections for ever unless told otherwise; but where it has decided to
         // close (an ambiguous length, a shutdown), it must stay closed.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(KEEPALIVE_S));
         }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
+        session.set_read_timeout(Some(request.site.limits.body));
         Ok(())
     }
 
@@ -171,7 +194,21 @@ impl ProxyHttp for Proxy {
             peer: peer(session),
         };
         let Request { site, notes, .. } = request;
-        match self.desk.decide(site, &asked, notes).await {
+        let limits = &site.limits;
+        // Other heads have come by `front`.
+        let refused = limits.check_frames(head).err();
+        let decision = match refused.filter(|_| session.is_http2()) {
+            Some(problem) => {
+                notes.code = problem.into();
+                Answer::from(problem).into()
+            }
+            None => self.desk.decide(site, &asked, notes).await,
+        };
+        match decision {
+            Decision::Pass if limits.is_announced_too_long(&head.headers) => {
+                notes.code = Problem::BodyTooLong.into();
+                self.answer(session, Problem::BodyTooLong.into()).await
+            }
             Decision::Pass => Ok(false),
             Decision::Forward(forward) => {
                 // The buyer has the units: that he hangs up is no reason to leave the shop with
@@ -185,14 +222,33 @@ impl ProxyHttp for Proxy {
                 request.unreserved = Some(unasked);
                 Ok(false)
             }
-            Decision::Answer(answer) => {
-                body::drain(session).await;
-                if answer.send(session).await.is_err() {
-                    session.set_keepalive(None);
-                }
-                Ok(true)
-            }
+            Decision::Answer(answer) => self.answer(session, answer).await,
         }
+    }
+
+    /// The part of a body that goes to the shop next.
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        request: &mut Request,
+    ) -> Result<()> {
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        let part = body.as_ref().map_or(0, Bytes::len);
+        let part = u64::try_from(part).unwrap_or(u64::MAX);
+        request.body_bytes = request.body_bytes.saturating_add(part);
+        let limits = &request.site.limits;
+        if request.body_bytes > limits.body_bytes {
+            return Err(Error::new_down(BODY_TOO_LONG));
+        }
+        let since = request.body_since.get_or_insert_with(Instant::now);
+        if part > 0 && limits.is_too_slow(request.body_bytes, since.elapsed()) {
+            return Err(Error::new_down(BODY_TOO_SLOW));
+        }
+        Ok(())
     }
 
     async fn upstream_peer(
@@ -278,11 +334,15 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         request: &mut Request,
     ) -> Result<()> {
         request.attempts.answered();
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // What follows is no body: it may be silent for as long as both sides like.
+            session.set_read_timeout(None);
+        }
         if response.status.is_informational() {
             return Ok(());
         }
@@ -320,10 +380,13 @@ impl ProxyHttp for Proxy {
                 ErrorSource::Downstream,
                 ErrorType::ConnectionClosed
                 | ErrorType::ReadError
-                | ErrorType::ReadTimedout
                 | ErrorType::WriteError
                 | ErrorType::WriteTimedout,
             ) => None,
+            (ErrorSource::Downstream, &BODY_TOO_LONG) => Some(Problem::BodyTooLong),
+            (ErrorSource::Downstream, &BODY_TOO_SLOW | ErrorType::ReadTimedout) => {
+                Some(Problem::BodyTooSlow)
+            }
             (ErrorSource::Downstream, _) => Some(Problem::BadRequest),
             (ErrorSource::Internal | ErrorSource::Unset, _) => Some(Problem::Internal),
         };

@@ -9,6 +9,7 @@ use crate::callback::Callback;
 use crate::client::Clients;
 use crate::config::{Config, Fixed};
 use crate::counters::{Counters, Tally};
+use crate::limits::Limits;
 use crate::live::Look;
 use crate::route::Routes;
 use crate::shop::Shop;
@@ -35,6 +36,8 @@ pub(crate) struct Site {
     pub(crate) buyers: Buyers,
     /// The shop behind the proxy.
     pub(crate) shop: Shop,
+    /// How much one client may ask for.
+    pub(crate) limits: Limits,
     /// What the shop is told is signed with this, if at all.
     pub(crate) signing: Option<Signing>,
     /// What proves that the shop speaks, if it may.
@@ -60,6 +63,8 @@ pub(crate) struct Renewal {
     pub(crate) fixed: Fixed,
     /// What is in force.
     pub(crate) current: Current,
+    /// Keys besides the site's.
+    pub(crate) keys: Vec<Arc<dyn Look>>,
     /// Tells to read it again.
     pub(crate) now: Arc<Notify>,
     /// The access log, which is opened again.
@@ -87,8 +92,7 @@ impl Renewal {
         let config = match Config::load(&self.file) {
             Ok(config) => config,
             Err(mistakes) => {
-                let file = self.file.display();
-                error!("{file}: {mistakes}; the configuration from before stays in force");
+                error!("{mistakes}; the configuration from before stays in force");
                 self.counters.reloads_failed.inc();
                 told_of_access_log(self.log.reopen());
                 return;
@@ -123,7 +127,8 @@ impl BackgroundService for Renewal {
                 () = self.now.notified() => self.renew(),
                 () = tokio::time::sleep(LOOK_EVERY) => {
                     let site = self.current.load();
-                    for keys in site.keys() {
+                    let others = self.keys.iter().map(Arc::clone);
+                    for keys in site.keys().chain(others) {
                         keys.look();
                     }
                     site.clients.tidy();

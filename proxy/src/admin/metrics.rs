@@ -26,7 +26,9 @@ pub(super) async fn page(State(asked): State<Asked>) -> Response {
 
 /// What nobody counts, because it is known at any time.
 fn look(gate: &Gate, counters: &Counters) {
-    counters.breaker_open.set(gate.servers().is_open_somewhere().into());
+    counters
+        .breaker_open
+        .set(gate.servers().is_open_somewhere().into());
     counters.news_up.set((gate.news().life() != 0).into());
     let waiting = i64::try_from(gate.waiting()).unwrap_or(i64::MAX);
     counters.questions_waiting.set(waiting);

@@ -7,6 +7,8 @@
 //! * `verify`: what the shop can be sure of
 //! * `who`: tokens and signed cookies
 //! * `wire`: what happens to connections
+//! * `limits`: how much one client may ask for
+//! * `tls`: https and HTTP/2
 //! * `convoy`: what happens to many buyers of the same instant
 //! * `sold_out`: what is answered without asking Redis, and for how long
 //! * `redis_away`: what happens when Redis does not answer
@@ -19,6 +21,7 @@
 //! * `admin`: what the proxy says of itself
 //! * `access`: what it writes about its requests
 //! * `process`: start, check and end of the program
+//! * `upgrade`: one process in the place of another
 //! * `stand`: what they share
 //! * `stub`: shops that do one thing wrong
 #![cfg(test)]
@@ -29,6 +32,7 @@ mod client;
 mod convoy;
 mod forward;
 mod guard;
+mod limits;
 mod process;
 mod queue;
 mod redis_away;
@@ -44,6 +48,8 @@ mod sold_out;
 mod stand;
 mod stream;
 mod stub;
+mod tls;
+mod upgrade;
 mod verify;
 mod who;
 mod wire;

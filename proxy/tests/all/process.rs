@@ -41,21 +41,102 @@ fn a_check_says_what_a_start_would_say() {
     let bad = SHIPPED
         .replace("0.0.0.0:8080", "everywhere")
         .replace("mode = \"queue\"", "mode = \"quick\"");
+    let line = |start: &str, mistake: &str| {
+        let at = bad.lines().position(|line| line.starts_with(start));
+        format!("checked.toml:{}: {mistake}", at.unwrap() + 1)
+    };
     for more in [&["--test"][..], &[]] {
         let output = proxy(folder, &bad, more);
         assert_eq!(output.status.code(), Some(1));
         let said = String::from_utf8(output.stderr).unwrap();
         for expected in [
-            "checked.toml",
-            "listen: expected",
-            "route[0].mode: expected",
+            &line("listen = ", "listen: expected"),
+            &line("mode = \"quick\"", "route[0].mode: expected"),
         ] {
-            assert!(said.contains(expected), "{expected}: {said}");
+            assert!(said.contains(expected.as_str()), "{expected}: {said}");
         }
     }
     let unknown = proxy(folder, &format!("colour = 1\n{SHIPPED}"), &["--test"]);
     let said = String::from_utf8(unknown.stderr).unwrap();
-    assert!(said.contains("colour"), "{said}");
+    assert!(
+        said.contains("checked.toml:1: unknown field `colour`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_check_tries_the_addresses_and_leaves_those_that_are_in_use() {
+    let place = seckill_testbed::Place::temporary("addresses").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let with = |address: &str| SHIPPED.replace("0.0.0.0:8080", address);
+    let used = proxy(place.path(), &with(&address), &["--test"]);
+    assert!(used.status.success(), "{used:?}");
+    let strange = proxy(place.path(), &with("192.0.2.1:8080"), &["--test"]);
+    let said = String::from_utf8(strange.stderr).unwrap();
+    let line = SHIPPED
+        .lines()
+        .position(|line| line.starts_with("listen = "));
+    let expected = format!("checked.toml:{}: listen: cannot listen", line.unwrap() + 1);
+    assert!(
+        !strange.status.success() && said.contains(&expected),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_check_fits_keys_to_certificates() {
+    let place = seckill_testbed::Place::temporary("pairs").unwrap();
+    let folder = place.path();
+    let issue = |name: &str| {
+        let issued = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
+        fs::write(folder.join(format!("{name}.pem")), issued.cert.pem()).unwrap();
+        let key = issued.signing_key.serialize_pem();
+        fs::write(folder.join(format!("{name}.key")), key).unwrap();
+    };
+    issue("one");
+    issue("two");
+    fs::write(folder.join("empty"), "").unwrap();
+    let check = |certificate: &str, key: &str| {
+        let folder = folder.display();
+        let tls = format!(
+            "[tls]\nlisten = \"127.0.0.1:0\"\ncertificate = {{ file = \"{folder}/{certificate}\" }}\n\
+             key = {{ file = \"{folder}/{key}\" }}\n[redis]"
+        );
+        let config = SHIPPED.replace("[redis]", &tls);
+        let output = proxy(place.path(), &config, &["--test"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), said)
+    };
+    let (fits, said) = check("one.pem", "one.key");
+    assert!(fits, "{said}");
+    for (certificate, key, expected) in [
+        ("one.pem", "two.key", "tls.key: this key is not the"),
+        ("one.pem", "one.pem", "tls.key: expected a private key"),
+        ("empty", "one.key", "tls.certificate: expected a chain"),
+        ("one.pem", "nowhere", "tls.key: cannot read"),
+    ] {
+        let (fits, said) = check(certificate, key);
+        assert!(!fits && said.contains(expected), "{certificate}: {said}");
+        assert!(said.contains("checked.toml:"), "{said}");
+    }
+}
+
+#[test]
+fn the_configuration_is_printed_with_its_defaults_and_without_its_passwords() {
+    let place = seckill_testbed::Place::temporary("print").unwrap();
+    let folder = place.path();
+    let config = SHIPPED.replace("proxy:proxy@", "proxy:hunter2@");
+    let output = proxy(folder, &config, &["--print-config"]);
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let table: toml::Table = printed.parse().unwrap();
+    assert_eq!(table["redis"]["deadline_ms"].as_integer(), Some(250));
+    assert_eq!(table["limits"]["head_count"].as_integer(), Some(100));
+    // It can be read again, and then says the same.
+    let again = proxy(folder, &printed, &["--print-config"]);
+    assert_eq!(String::from_utf8(again.stdout).unwrap(), printed);
 }
 
 #[test]
@@ -199,7 +280,10 @@ fn a_check_reads_the_secrets_too_and_tells_none() {
         let (fits, said) = check(&shop, &buyer);
         let line = "a secret does not stand in the configuration itself";
         assert!(!fits && said.contains(line), "{said}");
-        assert!(said.contains("line ") && !said.contains("0123"), "{said}");
+        assert!(
+            said.contains("checked.toml:") && !said.contains("0123"),
+            "{said}"
+        );
     }
 }
 

@@ -140,7 +140,7 @@ fn a_head_that_is_too_long_or_too_slow_is_turned_away() {
     let mut client = stand.client();
     let long = "x".repeat(17 * 1024);
     let answer = client.ask(&request("GET", "/", &[("Cookie", &long)], ""));
-    assert_eq!(answer.status, 431);
+    assert_eq!(answer.problem(), (431, "head_too_large".to_owned()));
     assert!(client.is_closed());
 
     // A byte now and then, none of them late by itself; the second time on a used connection.
@@ -164,7 +164,7 @@ fn a_head_that_is_too_long_or_too_slow_is_turned_away() {
                         thread::sleep(Duration::from_millis(200));
                     }
                 });
-                assert_eq!(client.read().status, 408);
+                assert_eq!(client.read().problem(), (408, "head_too_slow".to_owned()));
                 let elapsed = since.elapsed();
                 assert!(elapsed > Duration::from_secs(9), "{elapsed:?}");
                 assert!(elapsed < Duration::from_secs(12), "{elapsed:?}");
