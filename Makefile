@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module fuzz clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge fuzz clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -76,6 +76,13 @@ bench-module: ## What a decision costs in Redis: QUICK=1 ONLY=memory,load OUT=fi
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-bench
 	@$(bin)/seckill-bench module $(if $(QUICK),--quick) $(OUT:%=--out "%") $(PROFILE:%=--profile "%") $(ONLY:%=--only "%")
+
+bench-edge: ## What a rejection costs at the edge, beside nginx: QUICK=1 ONLY=full,idle OUT=file.json
+	@scripts/setup.sh build
+	@scripts/setup.sh bench
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-bench
+	@$(bin)/seckill-bench edge $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
 fuzz: ## Look for what breaks the rules: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events
 	@scripts/setup.sh build

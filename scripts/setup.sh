@@ -5,7 +5,7 @@
 #   scripts/setup.sh run      the servers that tests and the demo start
 #   scripts/setup.sh java     what Apache Kafka runs on
 #   scripts/setup.sh maven    what fetches Apache Kafka
-#   scripts/setup.sh bench    what `make bench-module` measures with
+#   scripts/setup.sh bench    what `make bench-module` and `make bench-edge` measure with
 #
 # Nothing is started: tests and the demo run servers of their own.
 set -euo pipefail
@@ -69,6 +69,9 @@ bench)
     need redis-server "decides" type -P redis-server
     need redis-tools "sends requests from many connections" type -P redis-benchmark
     need valgrind "counts instructions" type -P valgrind
+    need wrk "asks as a hundred buyers" type -P wrk
+    need nginx "is what the proxy is compared with" type -P nginx
+    need libnginx-mod-http-lua "runs Lua in nginx" test -e /usr/lib/nginx/modules/ngx_http_lua_module.so
     need util-linux "ends servers together with their test" type -P setpriv
     ;;
 *)

@@ -15,6 +15,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// What a decision costs inside Redis, compared with INCR and with a Lua script
     Module(ModuleOptions),
+    /// What turning a buyer away costs at the edge, compared with nginx
+    Edge(EdgeOptions),
 }
 
 #[derive(Args)]
@@ -51,4 +53,29 @@ pub(crate) enum ModulePart {
     Stall,
     /// Requests a second
     Clock,
+}
+
+#[derive(Args)]
+pub(crate) struct EdgeOptions {
+    /// Fewer and shorter rounds
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Measure only this, or these
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
+    pub(crate) only: Vec<EdgePart>,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Keep the JSON document in a file, besides what is printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What can be measured of the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EdgePart {
+    /// CPU time, rate and waiting under full load
+    Full,
+    /// Memory of idle connections
+    Idle,
 }

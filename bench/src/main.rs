@@ -4,9 +4,11 @@
 //! * `report`: figures, what was wanted of them, and the document they make
 //! * `table`: the same for a person
 //! * `module`: the module, against INCR and against a Lua script
+//! * `edge`: the proxy, against nginx
 #![forbid(unsafe_code)]
 
 mod cli;
+mod edge;
 mod module;
 mod report;
 mod table;
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Module(options) => module::run(&options),
+        Command::Edge(options) => edge::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

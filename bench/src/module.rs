@@ -34,6 +34,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use clock::Requests;
 use depth::Effort;
+pub(crate) use sale::{Script, field};
 use std::fs;
 use std::io::Write;
 
@@ -119,6 +120,7 @@ pub(crate) fn run(options: &ModuleOptions) -> Result<()> {
     });
     let report = Report {
         redis_version: sale::redis_version()?,
+        nginx_version: None,
         quick: options.quick,
         parts,
     };

@@ -56,6 +56,7 @@
 //! | `redis.rs`, `mariadb.rs`, `kafka.rs` | the servers |
 //! | `sentinel.rs` | who watches over a primary and its replicas |
 //! | `authority.rs` | certificates for TLS |
+//! | `nginx.rs` | nginx, to compare with |
 //! | `cluster.rs` | three Redis servers that share the keys |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
@@ -66,6 +67,7 @@ mod home;
 mod identity;
 mod kafka;
 mod mariadb;
+mod nginx;
 mod part;
 mod place;
 mod port;
@@ -81,6 +83,7 @@ pub use crate::clock::Clock;
 pub use crate::cluster::{Cluster, SlotMove};
 pub use crate::kafka::Kafka;
 pub use crate::mariadb::MariaDb;
+pub use crate::nginx::Nginx;
 pub use crate::part::Part;
 pub use crate::place::Place;
 pub use crate::programs::{Proxy, SampleShop, Worker};

@@ -203,7 +203,8 @@ fn write_proxy(settings: &Settings, folder: &Path, port: &Port, admin: &Port) ->
         .write(folder, "proxy.toml")
 }
 
-fn listens(port: &Port) -> Probe {
+/// Whether somebody answers at a port.
+pub(crate) fn listens(port: &Port) -> Probe {
     let address = port.address();
     Box::new(move |_| {
         TcpStream::connect(&address)?;

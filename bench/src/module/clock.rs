@@ -3,9 +3,8 @@
 
 use super::Scale;
 use super::client::Client;
-use super::instructions::median;
 use super::sale::{PLENTY, Sale};
-use crate::report::{Measure, Part, Row, Shape};
+use crate::report::{Measure, Part, Row, Shape, median};
 use crate::say;
 use anyhow::{Context, Result, ensure};
 use seckill_testbed::{Place, Redis, User};

@@ -3,9 +3,8 @@
 use super::Scale;
 use super::callgrind::Counter;
 use super::client::{BATCH, Batch, Client};
-use super::instructions::median;
 use super::sale::{self, PLENTY, STRANGERS, Sale};
-use crate::report::{Measure, Part, Row, Shape, Wanted};
+use crate::report::{Measure, Part, Row, Shape, Wanted, median};
 use crate::say;
 use anyhow::{Context, Result};
 use redis::Cmd;

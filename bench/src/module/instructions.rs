@@ -6,7 +6,7 @@ use super::cases::{CASES, Case, Role};
 use super::client::BATCH;
 use super::dump::Dump;
 use super::sale;
-use crate::report::{Measure, Part, Row, Shape};
+use crate::report::{Measure, Part, Row, Shape, median};
 use crate::say;
 use anyhow::{Context, Result};
 
@@ -130,28 +130,4 @@ fn rows(costs: &[(&Case, Cost)]) -> Result<Vec<Row>> {
             .figure(SPREAD, cost.spread))
     };
     costs.iter().map(row).collect()
-}
-
-/// The one in the middle; sorts them.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let at = |place: usize| values.get(place).copied().unwrap_or_default();
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(at(middle.saturating_sub(1)), at(middle))
-    } else {
-        at(middle)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_one_in_the_middle() {
-        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&mut [4.0, 1.0]), 2.5);
-        assert_eq!(median(&mut []), 0.0);
-    }
 }

@@ -2,9 +2,8 @@
 
 use super::Scale;
 use super::client::Client;
-use super::instructions::median;
 use super::sale::{PLENTY, Sale, Script};
-use crate::report::{Measure, Part, Row, Shape, Wanted};
+use crate::report::{Measure, Part, Row, Shape, Wanted, median};
 use crate::say;
 use anyhow::{Context, Result};
 use seckill_load::text;

@@ -105,7 +105,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    const TEXT: &str = include_str!("../../lua/try.lua");
+    pub(crate) const TEXT: &str = include_str!("../../lua/try.lua");
 
     fn load(client: &mut Client) -> Result<Self> {
         let command = redis::cmd("SCRIPT").arg("LOAD").arg(Self::TEXT).to_owned();

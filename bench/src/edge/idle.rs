@@ -1,0 +1,70 @@
+//! Connections on which nothing happens any more.
+
+use super::Scale;
+use super::account::resident;
+use super::stand::{SID, Stand};
+use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
+use crate::say;
+use anyhow::{Context, Result, ensure};
+use seckill_testbed::Part;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+const BEFORE: Measure = mb("before_mb", "before, MB");
+const WITH: Measure = mb("with_mb", "with them, MB");
+const EACH: Measure = Measure {
+    key: "bytes_each",
+    heading: "bytes for each",
+    shape: Shape::Count,
+};
+
+const MB: f64 = 1e6;
+
+const fn mb(key: &'static str, heading: &'static str) -> Measure {
+    Measure {
+        key,
+        heading,
+        shape: Shape::Tenths,
+    }
+}
+
+pub(crate) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
+    let count = scale.idle_connections;
+    say(&format!("{count} connections without a request"));
+    let proxy = (stand.remembers.pid(), stand.remembers.address());
+    let nginx = (stand.nginx.pid(), stand.nginx.address());
+    let rows = vec![
+        row("nginx", nginx, "POST /told/", count)?,
+        row("proxy", proxy, "POST /seckill/", count)?.wanted(Some(Wanted::AtMost(200.0))),
+    ];
+    Ok(Table {
+        title: format!("{count} idle connections, each after one rejection"),
+        rows,
+    })
+}
+
+fn row(name: &str, (pid, address): (u32, String), start: &str, count: usize) -> Result<Row> {
+    let before = resident(pid)? as f64;
+    let mut connections = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut connection = TcpStream::connect(&address).context(name.to_owned())?;
+        write!(
+            connection,
+            "{start}{SID} HTTP/1.1\r\nHost: shop.example\r\nX-User-Id: u{number}\r\n\r\n"
+        )?;
+        connections.push(connection);
+    }
+    for connection in &mut connections {
+        let mut answer = [0; 1024];
+        let length = connection.read(&mut answer)?;
+        ensure!(length > 0, "{name} has closed a connection");
+    }
+    thread::sleep(Duration::from_millis(500));
+    let with = resident(pid)? as f64;
+    Ok(Row::new(name)
+        .figure(EACH, (with - before) / count as f64)
+        .figure(BEFORE, before / MB)
+        .figure(WITH, with / MB))
+}
