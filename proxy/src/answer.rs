@@ -3,11 +3,9 @@
 use crate::gate::Reservation;
 use crate::problem::{Problem, Quota};
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use pingora_core::Result;
+use pingora_core::protocols::http::date;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use seckill_protocol::{ReservationId, ReservationState};
@@ -19,8 +17,21 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// Names as pingora writes them.
+const ALLOW: &str = "Allow";
+const CACHE_CONTROL: &str = "Cache-Control";
+const CONNECTION: &str = "Connection";
+const CONTENT_LENGTH: &str = "Content-Length";
+const CONTENT_TYPE: &str = "Content-Type";
+const DATE: &str = "Date";
+const LOCATION: &str = "Location";
+const RATELIMIT: &str = "ratelimit";
+const RATELIMIT_POLICY: &str = "ratelimit-policy";
+const RETRY_AFTER: &str = "Retry-After";
+const WWW_AUTHENTICATE: &str = "WWW-Authenticate";
+
+/// What fits most answers.
+const BYTES_USUAL: usize = 512;
 
 /// An answer of the proxy's own.
 #[derive(Debug)]
@@ -144,6 +155,11 @@ impl Answer {
         self.status
     }
 
+    /// How long its body is.
+    pub(crate) const fn body_length(&self) -> usize {
+        self.body.len()
+    }
+
     /// Writes the answer. Its length is known beforehand, so that header and body leave in one
     /// write and the connection stays usable.
     ///
@@ -151,33 +167,62 @@ impl Answer {
     /// The client is gone.
     pub(crate) async fn send(self, session: &mut Session) -> Result<()> {
         let mut header = ResponseHeader::build_no_case(self.status, Some(8))?;
-        header.insert_header(CONTENT_TYPE, self.content_type)?;
-        header.insert_header(CONTENT_LENGTH, self.body.len())?;
-        // A 410 may be kept by caches unless it says otherwise; so may nothing else that is true
-        // for one buyer and one moment.
-        header.insert_header(CACHE_CONTROL, NO_STORE)?;
-        if let Some(seconds) = self.retry_after_s {
-            header.insert_header(RETRY_AFTER, seconds)?;
-        }
-        if let Some(location) = self.location {
-            header.insert_header(LOCATION, location)?;
-        }
-        if let Some(methods) = self.allow {
-            header.insert_header(ALLOW, methods)?;
-        }
-        if let Some(challenge) = self.challenge {
-            header.insert_header(WWW_AUTHENTICATE, challenge)?;
-        }
-        if let Some(limit) = self.limit {
-            if let Some(policy) = limit.policy {
-                header.insert_header(RATELIMIT_POLICY, policy)?;
-            }
-            header.insert_header(RATELIMIT, limit.limit)?;
+        for (name, value) in self.headers() {
+            header.insert_header(name, value)?;
         }
         session
             .write_response_header(Box::new(header), false)
             .await?;
         session.write_response_body(Some(self.body), true).await
+    }
+
+    /// The answer as pingora would write it to a client whose connection is kept.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        bytes.extend_from_slice(self.status.as_str().as_bytes());
+        bytes.push(b' ');
+        bytes.extend_from_slice(self.status.canonical_reason().unwrap_or("").as_bytes());
+        let kept = (CONNECTION, HeaderValue::from_static("keep-alive"));
+        let last = [(DATE, date::get_cached_date()), kept];
+        for (name, value) in self.headers().chain(last) {
+            bytes.extend_from_slice(b"\r\n");
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&'static str, HeaderValue)> + use<> {
+        let text = HeaderValue::from_static;
+        // Each is made of what a header may have in it.
+        let made = |value: &str| HeaderValue::from_str(value).ok();
+        let limits = self.limit.as_deref();
+        [
+            Some((CONTENT_TYPE, self.content_type.clone())),
+            Some((CONTENT_LENGTH, self.body.len().into())),
+            // A 410 may be kept by caches unless it says otherwise; so may nothing else that is
+            // true for one buyer and one moment.
+            Some((CACHE_CONTROL, NO_STORE)),
+            self.retry_after_s.map(|s| (RETRY_AFTER, s.into())),
+            self.location
+                .as_deref()
+                .and_then(made)
+                .map(|location| (LOCATION, location)),
+            self.allow.map(|methods| (ALLOW, text(methods))),
+            self.challenge.map(|how| (WWW_AUTHENTICATE, text(how))),
+            limits
+                .and_then(|limits| made(limits.policy.as_deref()?))
+                .map(|policy| (RATELIMIT_POLICY, policy)),
+            limits
+                .and_then(|limits| made(&limits.limit))
+                .map(|limit| (RATELIMIT, limit)),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

@@ -8,6 +8,7 @@
 use crate::answer::PROBLEM_JSON;
 use crate::closing::Closing;
 use crate::counters::{Counters, Present};
+use crate::fast::{self, Fast, Served};
 use crate::guests::Guests;
 use crate::limits::Limits;
 use crate::preface::Prefaced;
@@ -23,10 +24,15 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
@@ -50,6 +56,8 @@ pub(crate) struct Front {
 
 /// What all doors lead to.
 pub(crate) struct House {
+    /// What is answered without the next.
+    pub(crate) fast: Fast,
     /// What is behind them.
     pub(crate) proxy: Arc<HttpProxy<Proxy>>,
     /// What is in force.
@@ -130,6 +138,7 @@ impl House {
     async fn serve(&self, mut stream: Stream, closing: &ShutdownWatch) {
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut served: u64 = 0;
+        let peer = fast::peer(&stream);
         loop {
             let site = self.site.load_full();
             let head = match read_head(&mut stream, &site.limits, served == 0, closing).await {
@@ -141,6 +150,17 @@ impl House {
             let is_last =
                 served >= site.limits.requests_per_connection || self.closing.is_leaving();
             drop(site);
+            // Pingora tells who is the last on a connection that it ends.
+            let decided = if is_last || *closing.borrow() {
+                None
+            } else {
+                match self.fast.serve(&head, &mut stream, peer, served > 1).await {
+                    Served::Answered => continue,
+                    Served::Gone => return,
+                    Served::Decided(decided) => Some(decided),
+                    Served::Untouched => None,
+                }
+            };
             let mut session = ServerSession::new_http1(stream);
             if let Some(settings) = settings.take() {
                 settings.apply_to_session(&mut session);
@@ -150,6 +170,9 @@ impl House {
                 session.set_keepalive_reuses_remaining(Some(0));
             }
             session.set_pipelined_prefix(head);
+            if let Some(decided) = decided {
+                session.set_connection_user_context(Some(decided));
+            }
             let Some(reused) = self.proxy.process_new_http(session, closing).await else {
                 return;
             };
@@ -176,7 +199,6 @@ async fn read_head(
     is_newcomer: bool,
     closing: &ShutdownWatch,
 ) -> Head {
-    let mut head = BytesMut::with_capacity(HEAD_BYTES_USUAL);
     let mut closing = closing.clone();
     let sent_away = async {
         let _ = closing.wait_for(|closing| *closing).await;
@@ -184,38 +206,68 @@ async fn read_head(
             sleep(NEWCOMER_PATIENCE).await;
         }
     };
-    tokio::select! {
+    let mut head = tokio::select! {
         // What has arrived is served.
         biased;
-        first = timeout(limits.keepalive, stream.read_buf(&mut head)) => match first {
-            Ok(Ok(length)) if length > 0 => {}
+        first = timeout(limits.keepalive, first_bytes(stream)) => match first {
+            Ok(Ok(head)) if !head.is_empty() => head,
             _ => return Head::Closed,
         },
         () = sent_away => return Head::Closed,
+    };
+    match is_complete(&head, 0, limits) {
+        // It has come at once, as nearly all do: no clock is needed.
+        Ok(true) => return Head::Complete(head),
+        Ok(false) => {}
+        Err(problem) => return Head::Refused(problem),
     }
     let rest = async {
-        let mut searched = 0;
         loop {
-            let length = end(&head, searched);
-            if length.unwrap_or(head.len()) > limits.head_bytes {
-                let problem = limits.check_head(&head).err();
-                return Head::Refused(problem.unwrap_or(Problem::HeadTooLong));
-            }
-            if let Some(length) = length {
-                return match limits.check_head(head.get(..length).unwrap_or_default()) {
-                    Ok(()) => Head::Complete(head),
-                    Err(problem) => Head::Refused(problem),
-                };
-            }
-            searched = head.len();
+            let searched = head.len();
             match stream.read_buf(&mut head).await {
                 Ok(length) if length > 0 => {}
                 _ => return Head::Closed,
+            }
+            match is_complete(&head, searched, limits) {
+                Ok(true) => return Head::Complete(head),
+                Ok(false) => {}
+                Err(problem) => return Head::Refused(problem),
             }
         }
     };
     let too_slow = Head::Refused(Problem::HeadTooSlow);
     timeout(limits.head, rest).await.unwrap_or(too_slow)
+}
+
+/// Waits without a buffer of its own: most connections do nothing but wait.
+async fn first_bytes(stream: &mut Stream) -> io::Result<BytesMut> {
+    thread_local! {
+        static LANDING: RefCell<[u8; HEAD_BYTES_USUAL]> = const { RefCell::new([0; HEAD_BYTES_USUAL]) };
+    }
+    poll_fn(|context| {
+        LANDING.with_borrow_mut(|landing| {
+            let mut landing = ReadBuf::new(landing);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut landing))?;
+            Poll::Ready(Ok(landing.filled().into()))
+        })
+    })
+    .await
+}
+
+/// Whether a head is here to its end, of which `searched` bytes were looked at before.
+fn is_complete(head: &[u8], searched: usize, limits: &Limits) -> Result<bool, Problem> {
+    let length = end(head, searched);
+    if length.unwrap_or(head.len()) > limits.head_bytes {
+        limits.check_head(head)?;
+        return Err(Problem::HeadTooLong);
+    }
+    match length {
+        Some(length) => {
+            limits.check_head(head.get(..length).unwrap_or_default())?;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
 }
 
 /// Where a head ends, if it does: after an empty line after something, as pingora's parser sees it,
@@ -224,16 +276,15 @@ async fn read_head(
 fn end(head: &[u8], searched: usize) -> Option<usize> {
     let start = head.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     // The sign to look for has up to three bytes, of which two may have been there.
-    let from = start.max(searched.saturating_sub(2));
-    let tail = head.get(from..)?;
-    tail.iter().enumerate().find_map(|(at, _)| {
-        let sign = match tail.get(at..)? {
-            [b'\n', b'\r', b'\n', ..] => 3,
-            [b'\n', b'\n', ..] => 2,
-            _ => return None,
-        };
-        Some(from + at + sign)
-    })
+    let mut from = start.max(searched.saturating_sub(2));
+    loop {
+        from += head.get(from..)?.iter().position(|&b| b == b'\n')?;
+        match head.get(from..)? {
+            [b'\n', b'\r', b'\n', ..] => return Some(from + 3),
+            [b'\n', b'\n', ..] => return Some(from + 2),
+            _ => from += 1,
+        }
+    }
 }
 
 async fn turn_away(mut stream: Stream, problem: Problem) {

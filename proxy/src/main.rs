@@ -5,6 +5,7 @@
 //!
 //! * `front`: whether there is room for it (`guests`), and whether its head arrives in time
 //! * `limits`: whether it asks for too much
+//! * `fast`: whether it is a plain buy, which is decided before pingora has it
 //! * `route`: whether it is a buy
 //! * `client`: where it comes from, and whether that is too often (`limit`)
 //! * `buyer`: who buys, by what a peer says, a `token` or a `cookie`, and from whose page (`origin`)
@@ -53,6 +54,7 @@ mod copies;
 mod counters;
 mod desk;
 mod doors;
+mod fast;
 mod forward;
 mod front;
 mod gate;
@@ -102,6 +104,7 @@ use crate::config::{Config, Layout, Mistakes, RedisSettings};
 use crate::counters::Counters;
 use crate::desk::Desk;
 use crate::doors::Doors;
+use crate::fast::Fast;
 use crate::front::{Front, House};
 use crate::gate::Gate;
 use crate::guests::Guests;
@@ -121,6 +124,7 @@ use crate::upgrade::Inheritance;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
@@ -132,6 +136,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tracing::info;
+
+/// A request is a dozen small allocations, and they show.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The flash-sale gate in front of a shop.
 #[derive(Parser)]
@@ -277,12 +285,14 @@ fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Re
     }
     let desk = Arc::new(Desk::new(Arc::clone(&gate), Arc::clone(&counters)));
     let ledger = Arc::new(Ledger::new(Arc::clone(&counters), Arc::clone(&log)));
+    let fast = Fast::new(Arc::clone(&site), Arc::clone(&desk), Arc::clone(&ledger));
     let proxy = Proxy::new(Arc::clone(&site), desk, ledger);
     let mut proxy = pingora_proxy::http_proxy(&server.configuration, proxy);
     let mut options = HttpServerOptions::default();
     options.h2_idle_timeout = h2_idle_timeout;
     proxy.server_options = Some(options);
     let house = Arc::new(House {
+        fast,
         proxy: Arc::new(proxy),
         site,
         guests,

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::body;
 use crate::desk::{Asked, Decision, Desk, Unasked};
+use crate::fast::Decided;
 use crate::forward::Forward;
 use crate::ledger::{Exchange, Ledger, Notes};
 use crate::problem::Problem;
@@ -35,7 +36,7 @@ const BODY_TOO_LONG: ErrorType = ErrorType::Custom("BodyTooLong");
 const BODY_TOO_SLOW: ErrorType = ErrorType::Custom("BodyTooSlow");
 
 /// How long one write to a buyer may take.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the shop is told about an accepted buy, and what nobody else may tell it.
 const SALE: HeaderName = HeaderName::from_static("seckill-sale");
@@ -59,6 +60,8 @@ pub(crate) struct Proxy {
 pub(crate) struct Request {
     /// What was in force when it began.
     site: Arc<Site>,
+    /// What was decided before pingora had it.
+    decision: Option<Decision>,
     /// The buy that it is, on its way to the shop; taken when the shop has answered.
     forward: Option<Forward>,
     /// The buy that it is, on its way to the shop without a reservation.
@@ -86,6 +89,26 @@ impl Proxy {
             ledger,
             shop_trouble: Throttle::default(),
         }
+    }
+
+    async fn decide(&self, session: &Session, request: &mut Request) -> Decision {
+        let head = session.req_header();
+        let asked = Asked {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            headers: &head.headers,
+            peer: peer(session),
+        };
+        let Request { site, notes, .. } = request;
+        // Other heads have come by `front`.
+        if session.is_http2()
+            && let Err(problem) = site.limits.check_frames(head)
+        {
+            notes.code = problem.into();
+            return Answer::from(problem).into();
+        }
+        self.desk.decide(site, &asked, notes).await
     }
 
     /// Tells the shop what was granted, and signs it.
@@ -157,6 +180,7 @@ impl ProxyHttp for Proxy {
     fn new_ctx(&self) -> Request {
         Request {
             site: self.site.load_full(),
+            decision: None,
             forward: None,
             unreserved: None,
             attempts: Attempts::default(),
@@ -185,30 +209,18 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, request: &mut Request) -> Result<bool> {
-        let head = session.req_header();
-        let asked = Asked {
-            method: &head.method,
-            path: head.uri.path(),
-            query: head.uri.query(),
-            headers: &head.headers,
-            peer: peer(session),
+        let decision = match request.decision.take() {
+            Some(decision) => decision,
+            None => self.decide(session, request).await,
         };
-        let Request { site, notes, .. } = request;
-        let limits = &site.limits;
-        // Other heads have come by `front`.
-        let refused = limits.check_frames(head).err();
-        let decision = match refused.filter(|_| session.is_http2()) {
-            Some(problem) => {
-                notes.code = problem.into();
-                Answer::from(problem).into()
-            }
-            None => self.desk.decide(site, &asked, notes).await,
-        };
+        let limits = &request.site.limits;
+        let head = &session.req_header().headers;
+        if matches!(decision, Decision::Pass) && limits.is_announced_too_long(head) {
+            let problem = Problem::BodyTooLong;
+            request.notes.code = problem.into();
+            return self.answer(session, problem.into()).await;
+        }
         match decision {
-            Decision::Pass if limits.is_announced_too_long(&head.headers) => {
-                notes.code = Problem::BodyTooLong.into();
-                self.answer(session, Problem::BodyTooLong.into()).await
-            }
             Decision::Pass => Ok(false),
             Decision::Forward(forward) => {
                 // The buyer has the units: that he hangs up is no reason to leave the shop with
@@ -435,13 +447,21 @@ impl ProxyHttp for Proxy {
         Some(Box::new(Predecessor))
     }
 
+    /// Not only that: what was decided before there was a session comes by the same way.
     fn on_connection_reuse(
         &self,
         _: &mut Session,
         request: &mut Request,
-        _: Box<dyn Any + Send + Sync>,
+        context: Box<dyn Any + Send + Sync>,
     ) {
-        request.notes.reused = true;
+        match context.downcast::<Decided>() {
+            Ok(decided) => {
+                request.site = decided.site;
+                request.decision = Some(decided.decision);
+                request.notes = decided.notes;
+            }
+            Err(_) => request.notes.reused = true,
+        }
     }
 
     /// [`Self::fail_to_proxy`] has told what there is to tell, and not once a request.

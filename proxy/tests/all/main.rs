@@ -9,6 +9,7 @@
 //! * `wire`: what happens to connections
 //! * `limits`: how much one client may ask for
 //! * `tls`: https and HTTP/2
+//! * `fast`: what is read without pingora, and that nobody can tell
 //! * `convoy`: what happens to many buyers of the same instant
 //! * `sold_out`: what is answered without asking Redis, and for how long
 //! * `redis_away`: what happens when Redis does not answer
@@ -30,6 +31,7 @@ mod access;
 mod admin;
 mod client;
 mod convoy;
+mod fast;
 mod forward;
 mod guard;
 mod limits;
