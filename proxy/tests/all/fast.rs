@@ -110,11 +110,15 @@ fn ask_all(address: &str, requests: &[Vec<u8>]) -> Vec<Seen> {
 /// Reads from all until each has what it waits for, or is closed.
 fn listen(connections: &mut [Connection], limit: Duration, is_done: fn(&Connection) -> bool) {
     let since = Instant::now();
-    while since.elapsed() < limit
-        && !connections
-            .iter_mut()
-            .fold(true, |all, c| (c.more() || is_done(c)) && all)
-    {
+    while since.elapsed() < limit {
+        let mut is_over = true;
+        for connection in &mut *connections {
+            connection.more();
+            is_over &= connection.is_closed || is_done(connection);
+        }
+        if is_over {
+            return;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -146,8 +150,8 @@ impl Connection {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Returns whether it is closed.
-    fn more(&mut self) -> bool {
+    /// Reads what is there.
+    fn more(&mut self) {
         let mut buffer = [0; 4096];
         while !self.is_closed {
             match self.stream.read(&mut buffer) {
@@ -157,7 +161,6 @@ impl Connection {
                 Err(_) => self.is_closed = true,
             }
         }
-        self.is_closed
     }
 
     fn seen(self) -> Seen {
