@@ -113,7 +113,7 @@ impl Gate {
 
     /// Whether a question would be asked now.
     pub(crate) fn is_connected(&self) -> bool {
-        self.link.life() != 0
+        self.servers.trouble().is_none()
     }
 
     /// The sales that were asked about.

@@ -179,7 +179,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
     if arguments.test {
-        return check(&arguments.config, config);
+        return check(&arguments.config, &config);
     }
     let log_level = LogLevel::start();
     run(config, arguments, log_level)
@@ -187,9 +187,9 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Tries what a start would do after the configuration is read; the addresses may be in use, by the
 /// very proxy that the configuration is for.
-fn check(file: &Path, config: Config) -> anyhow::Result<()> {
+fn check(file: &Path, config: &Config) -> anyhow::Result<()> {
     let mut mistakes = Mistakes::default();
-    for (key, address) in addresses(&config) {
+    for (key, address) in addresses(config) {
         match Sockets::open(&[(key, address)], Vec::new()) {
             Err(error) if !is_taken(&error) => mistakes.add(format!("{error:#}")),
             _ => {}

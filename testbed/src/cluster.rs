@@ -107,6 +107,19 @@ impl Cluster {
         }
         replica.await_link()?;
         await_well(&replica, deadline)?;
+        // Who does not know it does not vote for it.
+        let id: String = query(&replica, redis::cmd("CLUSTER").arg("MYID"))?;
+        for node in self.nodes() {
+            loop {
+                let table: String = query(node, redis::cmd("CLUSTER").arg("NODES"))?;
+                let mut lines = table.lines().filter(|line| line.starts_with(&id));
+                if lines.any(|line| line.contains("slave")) {
+                    break;
+                }
+                ensure!(Instant::now() < deadline, "a stranger:\n{table}");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
         Ok(replica)
     }
 

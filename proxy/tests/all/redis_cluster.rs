@@ -92,7 +92,7 @@ fn every_node_sells_its_sales_and_is_heard_of() {
     let answered = |sid: &str| {
         let name =
             format!("seckill_proxy_edge_rejections_total{{sale=\"{sid}\",verdict=\"sold_out\"}}");
-        let page = Client::connect(&stand.proxy.metrics_address()).ask(&get("/metrics", ""));
+        let page = Client::connect(&stand.proxy.admin_address()).ask(&get("/metrics", ""));
         let count = page.body.lines().find_map(|line| line.strip_prefix(&*name));
         count.is_some_and(|count| count.trim() != "0")
     };
