@@ -177,7 +177,7 @@ mod tests {
 
     /// Keys of which conf/proxy.toml shows an example, here or below; they have no default, or one
     /// that depends on other things.
-    const EXAMPLES: [&str; 31] = [
+    const EXAMPLES: [&str; 32] = [
         "listen",
         "threads",
         "tls.listen",
@@ -188,6 +188,7 @@ mod tests {
         "redis.url",
         "shop.upstream",
         "shop.upstreams",
+        "shop.ca",
         "shop.health.path",
         "shop.signing",
         "shop.callback",
