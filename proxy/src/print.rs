@@ -177,7 +177,7 @@ mod tests {
 
     /// Keys of which conf/proxy.toml shows an example, here or below; they have no default, or one
     /// that depends on other things.
-    const EXAMPLES: [&str; 32] = [
+    const EXAMPLES: [&str; 33] = [
         "listen",
         "threads",
         "tls.listen",
@@ -190,6 +190,7 @@ mod tests {
         "shop.upstreams",
         "shop.ca",
         "shop.health.path",
+        "shop.health.host",
         "shop.signing",
         "shop.callback",
         "buyer.trusted_peers",

@@ -129,7 +129,10 @@ fn two_upgrades_refuse_nobody_fail_nobody_and_cut_nothing_off() {
             let bought = buyer.read();
             assert_eq!(bought.status, 201);
             assert!(buyer.is_closed());
-            assert!(!all.iter().any(thread::ScopedJoinHandle::is_finished), "somebody failed");
+            assert!(
+                !all.iter().any(thread::ScopedJoinHandle::is_finished),
+                "somebody failed"
+            );
         }
         stop.store(true, Ordering::Relaxed);
     });
