@@ -13,7 +13,7 @@ use crate::guests::Guests;
 use crate::limits::Limits;
 use crate::preface::Prefaced;
 use crate::problem::Problem;
-use crate::proxy::{KEEPALIVE_S, Proxy};
+use crate::proxy::{KEEPALIVE_S, Predecessor, Proxy};
 use crate::site::{Current, Site};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
@@ -172,6 +172,8 @@ impl House {
             session.set_pipelined_prefix(head);
             if let Some(decided) = decided {
                 session.set_connection_user_context(Some(decided));
+            } else if served > 1 {
+                session.set_connection_user_context(Some(Box::new(Predecessor)));
             }
             let Some(reused) = self.proxy.process_new_http(session, closing).await else {
                 return;

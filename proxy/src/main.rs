@@ -210,7 +210,7 @@ fn is_taken(error: &anyhow::Error) -> bool {
 }
 
 fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Result<()> {
-    signals::outlive_hangup()?;
+    let hangups = signals::hangups()?;
     let addresses = addresses(&config);
     let counters = Arc::new(Counters::new()?);
     let log = Arc::new(Log::start(Arc::clone(&counters)).context("access_log")?);
@@ -306,6 +306,7 @@ fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Re
     server.add_service(doors);
     server.run(RunArgs {
         shutdown_signal: Box::new(Signals {
+            hangups,
             hangup,
             replaced,
             closing,

@@ -12,7 +12,7 @@ const HIDDEN: &str = "***";
 
 /// Of which keys conf/proxy.toml shows the default. What is below a table of
 /// [`SWITCHES`] counts where that is there.
-const DEFAULTS: [&str; 35] = [
+const DEFAULTS: [&str; 36] = [
     "drain_s",
     "rate_limit_headers",
     "limits.head_bytes",
@@ -31,6 +31,7 @@ const DEFAULTS: [&str; 35] = [
     "redis.deadline_ms",
     "redis.waiting_max",
     "redis.remember_ms",
+    "redis.durability",
     "shop.balance",
     "shop.connect_ms",
     "shop.read_ms",
@@ -177,7 +178,7 @@ mod tests {
 
     /// Keys of which conf/proxy.toml shows an example, here or below; they have no default, or one
     /// that depends on other things.
-    const EXAMPLES: [&str; 33] = [
+    const EXAMPLES: [&str; 37] = [
         "listen",
         "threads",
         "tls.listen",
@@ -186,6 +187,10 @@ mod tests {
         "tls.host",
         "upgrade.socket",
         "redis.url",
+        "redis.tls",
+        "redis.sentinels",
+        "redis.master",
+        "redis.cluster",
         "shop.upstream",
         "shop.upstreams",
         "shop.ca",

@@ -76,7 +76,7 @@ pub(crate) struct Request {
 }
 
 /// What is kept of a request for the next on its connection: that it was there.
-struct Predecessor;
+pub(crate) struct Predecessor;
 
 // === impl Proxy ===
 
@@ -439,15 +439,7 @@ impl ProxyHttp for Proxy {
         self.ledger.enter(&request.site, &request.notes, &exchange);
     }
 
-    fn persist_connection_context(
-        &self,
-        _: &Session,
-        _: &Request,
-    ) -> Option<Box<dyn Any + Send + Sync>> {
-        Some(Box::new(Predecessor))
-    }
-
-    /// Not only that: what was decided before there was a session comes by the same way.
+    /// What `front` knows of a request comes by the way of what pingora's sessions tell each other.
     fn on_connection_reuse(
         &self,
         _: &mut Session,

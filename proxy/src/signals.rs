@@ -10,12 +10,14 @@ use std::io;
 use std::sync::Arc;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tracing::{error, info};
 
 /// The signals that this process listens to.
 pub(crate) struct Signals {
-    /// Told of each SIGHUP.
+    /// Where SIGHUP arrives, as [`hangups`] made it.
+    pub(crate) hangups: Mutex<Signal>,
+    /// Told of each of them.
     pub(crate) hangup: Arc<Notify>,
     /// Tells that another process serves.
     pub(crate) replaced: Arc<Notify>,
@@ -37,16 +39,16 @@ impl ShutdownSignalWatch for Signals {
     }
 }
 
-/// From here on SIGHUP does not kill the process. One that comes before [`Signals`] listens asks for
-/// nothing: the configuration has just been read.
+/// From here on SIGHUP does not kill the process. One that comes before [`Signals`] listens waits
+/// for it.
 ///
 /// # Errors
 /// The system lets nobody listen to it.
-pub(crate) fn outlive_hangup() -> io::Result<()> {
+pub(crate) fn hangups() -> io::Result<Mutex<Signal>> {
     // Once there, a handler stays, whatever becomes of the runtime that it was made in.
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
-    signal(SignalKind::hangup()).map(drop)
+    signal(SignalKind::hangup()).map(Mutex::new)
 }
 
 // === impl Signals ===
@@ -56,10 +58,10 @@ impl Signals {
     async fn last_request(&self) {
         let mut terminate = listen(SignalKind::terminate());
         let mut quit = listen(SignalKind::quit());
-        let mut hangup = listen(SignalKind::hangup());
+        let mut hangups = self.hangups.lock().await;
         loop {
             tokio::select! {
-                () = caught(&mut hangup) => {
+                Some(()) = hangups.recv() => {
                     self.hangup.notify_one();
                     continue;
                 }

@@ -1,6 +1,6 @@
 //! A Redis Cluster of three primaries: each sale is sold where its slot is.
 
-use crate::stand::{Client, Response, eventually, field_of, get, post, query, settings};
+use crate::stand::{Client, Over, Response, eventually, field_of, get, post, query, settings};
 use redis::Value;
 use seckill_testbed::{Cluster, Part, Place, Proxy, User};
 use std::collections::HashMap;
@@ -116,6 +116,7 @@ fn a_slot_that_moves_under_its_buyers_costs_nobody_anything() {
     let is_over = AtomicBool::new(false);
     let had: Mutex<HashMap<String, String>> = Mutex::default();
     thread::scope(|scope| {
+        let over = Over(&is_over);
         for buyer in 0..4 {
             let (stand, is_over, had) = (&stand, &is_over, &had);
             scope.spawn(move || {
@@ -143,7 +144,7 @@ fn a_slot_that_moves_under_its_buyers_costs_nobody_anything() {
             let before = count();
             eventually("bought at the new node", || count() > before + 50);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
     });
     let had = had.into_inner().unwrap();
     assert_eq!(stand.held(sid), u64::try_from(had.len()).unwrap());

@@ -1,6 +1,6 @@
 //! A primary with a replica and three sentinels: buyers are served by whoever is the primary.
 
-use crate::stand::{Stand, eventually, field_of, query};
+use crate::stand::{Over, Stand, eventually, field_of, query};
 use redis::Value;
 use seckill_testbed::{Part, Place, Redis, Sentinel, Settings, User};
 use std::collections::HashMap;
@@ -145,6 +145,7 @@ fn a_failover_that_somebody_orders_takes_back_nothing_that_a_replica_had() {
     watched.stand.create("1001", &["STOCK", "1000000"]);
     let is_over = AtomicBool::new(false);
     let had: HashMap<String, String> = thread::scope(|scope| {
+        let over = Over(&is_over);
         let buyers = scope.spawn(|| {
             let mut had = HashMap::new();
             let mut number = 0;
@@ -170,7 +171,7 @@ fn a_failover_that_somebody_orders_takes_back_nothing_that_a_replica_had() {
         eventually("sold again", || {
             [200, 202].contains(&watched.stand.buy("1001", "after").status)
         });
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         buyers.join().unwrap()
     });
     assert!(had.len() > 10, "{}", had.len());

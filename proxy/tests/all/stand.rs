@@ -7,6 +7,7 @@ use seckill_testbed::{Part, Place, Proxy, Redis, SampleShop, Settings, User};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use toml::Table;
@@ -177,6 +178,15 @@ pub(crate) fn crowd(address: &str, requests: &[String]) -> Vec<Response> {
         client.send(request);
     }
     buyers.iter_mut().map(|(client, _)| client.read()).collect()
+}
+
+/// Ends what goes on beside a test, also when the test fails.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Waits until something is so.
