@@ -44,7 +44,7 @@ impl Default for LimitsTable {
             keepalive_ms: 60_000,
             requests_per_connection: 10_000,
             connections: 50_000,
-            connections_per_address: 1_000,
+            connections_per_address: 10_000,
             unlimited: Vec::new(),
         }
     }
