@@ -105,11 +105,11 @@ impl ServerApp for Front {
         };
         let _present = Present::new(&self.house.counters.connections);
         if let Some(tls) = &self.tls {
-            stream = tls.accept(stream).await?;
+            stream = Box::pin(tls.accept(stream)).await?;
         }
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let stream = Box::new(Prefaced::new(stream, site.limits.head));
-            return self.house.proxy.process_new(stream, closing).await;
+            return Box::pin(self.house.proxy.process_new(stream, closing)).await;
         }
         drop(site);
         self.house.serve(stream, closing).await;
@@ -154,7 +154,8 @@ impl House {
             let decided = if is_last || *closing.borrow() {
                 None
             } else {
-                match self.fast.serve(&head, &mut stream, peer, served > 1).await {
+                let serving = Box::pin(self.fast.serve(&head, &mut stream, peer, served > 1));
+                match serving.await {
                     Served::Answered => continue,
                     Served::Gone => return,
                     Served::Decided(decided) => Some(decided),
@@ -175,7 +176,9 @@ impl House {
             } else if served > 1 {
                 session.set_connection_user_context(Some(Box::new(Predecessor)));
             }
-            let Some(reused) = self.proxy.process_new_http(session, closing).await else {
+            // In a place of its own: a connection that only waits need not have room for it.
+            let session = Box::pin(self.proxy.process_new_http(session, closing));
+            let Some(reused) = session.await else {
                 return;
             };
             (stream, settings) = reused.consume();
