@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,12 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     for entry in entries {
         // Nanoseconds, where `stat` has ticks of a hundredth of a second.
         let file = entry?.path().join("schedstat");
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            // A thread that has just ended. Those of a server do not.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).context(file.display().to_string()),
+        };
         total += on_cpu(&text).with_context(|| format!("{}: {text}", file.display()))?;
     }
     Ok(total)
