@@ -26,6 +26,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -147,7 +148,7 @@ impl Config {
         let access = access.and_then(|table| Access::new(table, &mut mistakes));
         let listen = mistakes.note(listen("listen", &file.listen));
         let threads = mistakes.note(threads(file.threads));
-        let drain = mistakes.note(drain(file.drain_s));
+        let drain = mistakes.note(within("drain_s", file.drain_s, 0..=DRAIN_S_MAX, " seconds"));
         let tls = file.tls.as_ref();
         let tls = tls.map(|table| Tls::new(table, &mut mistakes));
         let limits = Limits::new(&file.limits, &mut mistakes);
@@ -182,7 +183,7 @@ impl Config {
             Some(Self {
                 listen: listen?,
                 threads: threads?,
-                drain: drain?,
+                drain: Duration::from_secs(drain?),
                 tls: tls.flatten(),
                 upgrade: upgrade?,
                 redis: redis?,
@@ -227,6 +228,31 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// A number that is within its bounds. `unit` comes after them, with a blank in front.
+pub(crate) fn within<T: PartialOrd + fmt::Display>(
+    key: &str,
+    number: T,
+    bounds: RangeInclusive<T>,
+    unit: &str,
+) -> Result<T, String> {
+    if bounds.contains(&number) {
+        return Ok(number);
+    }
+    let (min, max) = bounds.into_inner();
+    Err(format!(
+        "{key}: expected {min} to {max}{unit}, not {number}"
+    ))
+}
+
+/// A time in milliseconds that is within its bounds.
+pub(crate) fn milliseconds(
+    key: &str,
+    ms: u64,
+    bounds: RangeInclusive<u64>,
+) -> Result<Duration, String> {
+    within(key, ms, bounds, " milliseconds").map(Duration::from_millis)
+}
+
 /// An address and a port to listen on.
 pub(crate) fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -239,16 +265,6 @@ fn threads(threads: Option<usize>) -> Result<usize, String> {
         Some(0) => Err("threads: expected 1 or more; leave it out for one a core".to_owned()),
         Some(threads) => Ok(threads),
         None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-    }
-}
-
-fn drain(seconds: u64) -> Result<Duration, String> {
-    if seconds <= DRAIN_S_MAX {
-        Ok(Duration::from_secs(seconds))
-    } else {
-        Err(format!(
-            "drain_s: expected 0 to {DRAIN_S_MAX} seconds, not {seconds}"
-        ))
     }
 }
 

@@ -3,18 +3,16 @@
 //! An IPv6 customer has a network of his own, so that its addresses count as one.
 
 use crate::limits::Limits;
+use crate::networks::customer;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Tables of addresses, so that connections that come at once seldom wait for each other.
 const TABLES: usize = 64;
-
-/// The bits of an IPv6 address that name a network.
-const NETWORK: u128 = !0 << 64;
 
 /// Everybody who is connected.
 pub(crate) struct Guests {
@@ -61,7 +59,7 @@ impl Guests {
         if before >= limits.connections {
             return None;
         }
-        if let Some(address) = address.map(network) {
+        if let Some(address) = address.map(customer) {
             let mut table = self.table(address);
             let count = table.entry(address).or_insert(0);
             if *count >= limits.connections_per_address {
@@ -100,14 +98,6 @@ impl Drop for Guest {
             }
         }
         self.guests.present.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// What an address is counted as.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

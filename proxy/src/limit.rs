@@ -4,7 +4,8 @@
 //! mistakes one address for another turns innocents away as soon as a crowd has come. An IPv6 client
 //! is its /64, which is what one customer has.
 
-use crate::config::Mistakes;
+use crate::config::{Mistakes, within};
+use crate::networks::customer;
 use crate::problem::{Problem, Quota};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
@@ -26,7 +27,7 @@ const ADDRESSES_MAX: usize = 1_000_000;
 
 /// Counts tries by address.
 pub(crate) struct Limit {
-    limiter: DefaultKeyedRateLimiter<u128>,
+    limiter: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
     quota: Quota,
     is_full: AtomicBool,
@@ -47,25 +48,14 @@ impl Limit {
             }
             return None;
         };
-        let expected = |key: &str, range: &str, number: u32| {
-            format!("client.{key}: expected {range}, not {number}")
-        };
-        let per_second = NonZeroU32::new(rate).filter(|rate| rate.get() <= RATE_MAX);
-        let Some(per_second) = per_second else {
-            mistakes.add(expected(
-                "rate",
-                &format!("1 to {RATE_MAX} tries a second"),
-                rate,
-            ));
-            return None;
-        };
-        let most = rate.saturating_mul(REFILL_S_MAX);
-        let at_once = burst.unwrap_or(rate);
-        let Some(at_once) = NonZeroU32::new(at_once).filter(|burst| burst.get() <= most) else {
-            let range = format!("1 to {most}, which is {REFILL_S_MAX} s of client.rate");
-            mistakes.add(expected("burst", &range, at_once));
-            return None;
-        };
+        let range = 1..=RATE_MAX;
+        let per_second = within("client.rate", rate, range, " tries a second");
+        let per_second = mistakes.note(per_second)?;
+        let range = 1..=per_second.saturating_mul(REFILL_S_MAX);
+        let unit = format!(", which is {REFILL_S_MAX} s of client.rate");
+        let at_once = within("client.burst", burst.unwrap_or(rate), range, &unit);
+        let at_once = NonZeroU32::new(mistakes.note(at_once)?)?;
+        let per_second = NonZeroU32::new(per_second)?;
         let quota = governor::Quota::per_second(per_second).allow_burst(at_once);
         Some(Self {
             limiter: RateLimiter::keyed(quota),
@@ -86,7 +76,7 @@ impl Limit {
         if self.is_full.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.limiter.check_key(&key(address)).map_err(|until| {
+        self.limiter.check_key(&customer(address)).map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
             Problem::ClientLimited {
                 wait_ms: whole_ms(wait),
@@ -105,14 +95,6 @@ impl Limit {
         } else if !is_full {
             self.is_full.store(false, Ordering::Relaxed);
         }
-    }
-}
-
-fn key(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        // None of these is in a /64 that anybody has.
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }
 

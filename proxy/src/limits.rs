@@ -1,6 +1,6 @@
 //! How much one client may ask for: sizes, times and connections.
 
-use crate::config::Mistakes;
+use crate::config::{Mistakes, within};
 use crate::networks::Networks;
 use crate::problem::Problem;
 use http::header::CONTENT_LENGTH;
@@ -82,15 +82,8 @@ pub(crate) struct Limits {
 impl Limits {
     /// Checks the table.
     pub(crate) fn new(table: &LimitsTable, mistakes: &mut Mistakes) -> Option<Self> {
-        let mut within = |key: &str, value: u64, min: u64, max: u64| {
-            let fits = (min..=max).contains(&value);
-            mistakes.note(if fits {
-                Ok(value)
-            } else {
-                Err(format!(
-                    "limits.{key}: expected {min} to {max}, not {value}"
-                ))
-            })
+        let mut within = |key: &str, number: u64, min: u64, max: u64| {
+            mistakes.note(within(&format!("limits.{key}"), number, min..=max, ""))
         };
         let head_bytes = within("head_bytes", table.head_bytes, 1024, 65_536);
         // Pingora's parser takes no more than 256.

@@ -1,8 +1,11 @@
-//! Lists of networks in the configuration.
+//! Networks: lists of them in the configuration, and those that customers have.
 
 use crate::config::Mistakes;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The bits of an IPv6 address that name a network.
+const NETWORK: u128 = !0 << 64;
 
 /// Some networks.
 #[derive(Clone, Debug, Default)]
@@ -30,5 +33,13 @@ impl Networks {
         // A socket that serves both families names an IPv4 peer ::ffff:a.b.c.d.
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// What an address is counted as: an IPv6 customer has a network of his own, and all its addresses.
+pub(crate) fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }

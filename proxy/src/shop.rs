@@ -18,7 +18,7 @@ pub(crate) use crate::shop::attempts::Attempts;
 pub(crate) use crate::shop::watch::Watch;
 
 use crate::callback::CallbackTable;
-use crate::config::Mistakes;
+use crate::config::{Mistakes, milliseconds};
 use crate::shop::address::Address;
 use crate::shop::balance::Balance;
 use crate::shop::health::{Health, HealthTable};
@@ -36,7 +36,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// For the connection, for one read, for one write, and for how long an idle connection is kept.
 /// The last is below what common servers keep theirs, so that it is rarely they who close first.
@@ -107,7 +106,7 @@ impl Shop {
             .as_ref()
             .map(|table| Health::new(table, mistakes));
         let mut time = |key: &str, ms: Option<u64>, default: u64| {
-            let time = milliseconds(&format!("shop.{key}"), ms.unwrap_or(default), 1, MS_MAX);
+            let time = milliseconds(&format!("shop.{key}"), ms.unwrap_or(default), 1..=MS_MAX);
             mistakes.note(time)
         };
         let connect = time("connect_ms", table.connect_ms, CONNECT_MS);
@@ -264,15 +263,4 @@ fn ca(file: Option<&Path>, upstreams: &[Upstream], mistakes: &mut Mistakes) -> O
         mistakes.add("shop.ca: only for an upstream that begins with https://".to_owned());
     }
     mistakes.note(authorities(file))
-}
-
-/// A time from the configuration.
-fn milliseconds(key: &str, ms: u64, min: u64, max: u64) -> Result<Duration, String> {
-    if (min..=max).contains(&ms) {
-        Ok(Duration::from_millis(ms))
-    } else {
-        Err(format!(
-            "{key}: expected {min} to {max} milliseconds, not {ms}"
-        ))
-    }
 }

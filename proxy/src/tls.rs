@@ -3,7 +3,7 @@
 //! Certificates are read again when their files change. A pair that does not fit is told in the log,
 //! and the one from before stays in force.
 
-use crate::config::{Mistakes, listen};
+use crate::config::{Mistakes, listen, milliseconds};
 use crate::live::{Live, Look};
 use crate::secret::Source;
 use pingora_core::listeners::tls::Acceptor;
@@ -80,7 +80,8 @@ impl Tls {
     /// Checks the table and reads its certificates.
     pub(crate) fn new(table: &TlsTable, mistakes: &mut Mistakes) -> Option<Self> {
         let address = mistakes.note(listen("tls.listen", &table.listen));
-        let handshake = mistakes.note(handshake(table.handshake_ms));
+        let handshake = milliseconds("tls.handshake_ms", table.handshake_ms, 100..=60_000);
+        let handshake = mistakes.note(handshake);
         let default = mistakes.note(pair("tls", &table.certificate, &table.key));
         let mut hosts = HashMap::new();
         for (at, host) in table.hosts.iter().enumerate() {
@@ -138,16 +139,6 @@ fn server_config(certificates: &Arc<Certificates>) -> Result<ServerConfig, Strin
     // A crowd that comes back resumes without a place for each of them in a table.
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(broken)?;
     Ok(config)
-}
-
-fn handshake(ms: u64) -> Result<Duration, String> {
-    if (100..=60_000).contains(&ms) {
-        Ok(Duration::from_millis(ms))
-    } else {
-        Err(format!(
-            "tls.handshake_ms: expected 100 to 60000 milliseconds, not {ms}"
-        ))
-    }
 }
 
 fn host_name(at: &str, name: &str) -> Result<String, String> {

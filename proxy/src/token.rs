@@ -3,7 +3,7 @@
 //! Which algorithms are believed is the configuration's word, and each key has its own: the token
 //! chooses among what is allowed and nothing else.
 
-use crate::config::Mistakes;
+use crate::config::{Mistakes, within};
 use crate::cookie;
 use crate::live::{Live, Look};
 use crate::problem::Problem;
@@ -111,12 +111,13 @@ impl Tokens {
         if table.claim.is_empty() {
             mistakes.add("buyer.jwt.claim: expected the name of a claim".to_owned());
         }
-        if table.leeway_s > LEEWAY_S_MAX {
-            mistakes.add(format!(
-                "buyer.jwt.leeway_s: expected 0 to {LEEWAY_S_MAX} seconds, not {}",
-                table.leeway_s
-            ));
-        }
+        let leeway = within(
+            "buyer.jwt.leeway_s",
+            table.leeway_s,
+            0..=LEEWAY_S_MAX,
+            " seconds",
+        );
+        mistakes.note(leeway);
         let (kind, at, source) = source?;
         let rules = rules(table, algorithms?);
         let keys = Live::load(vec![(at.to_owned(), source)], move |all| {

@@ -2,8 +2,8 @@
 
 mod tls;
 
-use crate::config::Mistakes;
 use crate::config::redis::tls::TlsTable;
+use crate::config::{Mistakes, milliseconds, within};
 use crate::sentinels::at;
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo};
@@ -117,9 +117,13 @@ impl RedisSettings {
         };
         let copies = mistakes.note(copies(&table.durability));
         let key_prefix = mistakes.note(key_prefix(table.key_prefix));
-        let deadline = mistakes.note(deadline(table.deadline_ms));
-        let waiting_max = mistakes.note(waiting_max(table.waiting_max));
-        let remember = mistakes.note(remember(table.remember_ms));
+        let range = 1..=DEADLINE_MS_MAX;
+        let deadline = mistakes.note(milliseconds("redis.deadline_ms", table.deadline_ms, range));
+        let range = 1..=WAITING_MAX;
+        let waiting_max = within("redis.waiting_max", table.waiting_max, range, " questions");
+        let waiting_max = mistakes.note(waiting_max);
+        let range = 0..=REMEMBER_MS_MAX;
+        let remember = mistakes.note(milliseconds("redis.remember_ms", table.remember_ms, range));
         Some(Self {
             server: server?,
             layout: layout?,
@@ -242,34 +246,4 @@ fn key_prefix(prefix: String) -> Result<String, String> {
         return Err("redis.key_prefix: expected text without control characters".to_owned());
     }
     Ok(prefix)
-}
-
-fn deadline(ms: u64) -> Result<Duration, String> {
-    if (1..=DEADLINE_MS_MAX).contains(&ms) {
-        Ok(Duration::from_millis(ms))
-    } else {
-        Err(format!(
-            "redis.deadline_ms: expected 1 to {DEADLINE_MS_MAX} milliseconds, not {ms}"
-        ))
-    }
-}
-
-fn waiting_max(questions: usize) -> Result<usize, String> {
-    if (1..=WAITING_MAX).contains(&questions) {
-        Ok(questions)
-    } else {
-        Err(format!(
-            "redis.waiting_max: expected 1 to {WAITING_MAX} questions, not {questions}"
-        ))
-    }
-}
-
-fn remember(ms: u64) -> Result<Duration, String> {
-    if ms <= REMEMBER_MS_MAX {
-        Ok(Duration::from_millis(ms))
-    } else {
-        Err(format!(
-            "redis.remember_ms: expected 0 to {REMEMBER_MS_MAX} milliseconds, not {ms}"
-        ))
-    }
 }

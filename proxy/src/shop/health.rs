@@ -1,7 +1,6 @@
 //! The check of an address: `GET` a path, and be answered 2xx or 3xx in time.
 
-use crate::config::Mistakes;
-use crate::shop::milliseconds;
+use crate::config::{Mistakes, milliseconds, within};
 use http::HeaderValue;
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use pingora_core::connectors::http::v1::Connector;
@@ -56,13 +55,26 @@ impl Health {
         let host = table.host.as_deref().map(host).transpose();
         let host = mistakes.note(host);
         let every_ms = table.every_ms.unwrap_or(EVERY_MS);
-        let every = milliseconds("shop.health.every_ms", every_ms, EVERY_MS_MIN, EVERY_MS_MAX);
+        let every = milliseconds(
+            "shop.health.every_ms",
+            every_ms,
+            EVERY_MS_MIN..=EVERY_MS_MAX,
+        );
         let timeout_ms = table.timeout_ms.unwrap_or(TIMEOUT_MS.min(every_ms));
         // One is over before the next begins.
-        let timeout = milliseconds("shop.health.timeout_ms", timeout_ms, 1, every_ms.max(1));
+        let timeout = milliseconds("shop.health.timeout_ms", timeout_ms, 1..=every_ms.max(1));
         let (every, timeout) = (mistakes.note(every), mistakes.note(timeout));
-        let fall = mistakes.note(count("fall", table.fall.unwrap_or(FALL)));
-        let rise = mistakes.note(count("rise", table.rise.unwrap_or(RISE)));
+        let mut count = |key: &str, number: u32| {
+            let count = within(
+                &format!("shop.health.{key}"),
+                number,
+                1..=COUNT_MAX,
+                " checks",
+            );
+            mistakes.note(count)
+        };
+        let fall = count("fall", table.fall.unwrap_or(FALL));
+        let rise = count("rise", table.rise.unwrap_or(RISE));
         Some(Self {
             path: path?,
             host: host?,
@@ -131,14 +143,4 @@ fn host(text: &str) -> Result<HeaderValue, String> {
         .ok_or_else(|| {
             format!("shop.health.host: expected a name such as \"www.shop.example\", not {text:?}")
         })
-}
-
-fn count(key: &str, count: u32) -> Result<u32, String> {
-    if (1..=COUNT_MAX).contains(&count) {
-        Ok(count)
-    } else {
-        Err(format!(
-            "shop.health.{key}: expected 1 to {COUNT_MAX} checks, not {count}"
-        ))
-    }
 }
