@@ -17,13 +17,18 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the request announces a longer body than a buy may have.
 pub(crate) fn is_too_large(headers: &HeaderMap) -> bool {
+    is_announced_above(headers, BODY_BYTES_MAX)
+}
+
+/// Whether the request announces a longer body than this.
+pub(crate) fn is_announced_above(headers: &HeaderMap, bytes_max: u64) -> bool {
     headers.get(CONTENT_LENGTH).is_some_and(|value| {
         // Pingora has checked that a list such as `5, 5` repeats one number.
         let first = value.as_bytes().split(|&b| b == b',').next();
         let length: Option<u64> = first
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| digits.trim().parse().ok());
-        length.is_none_or(|length| length > BODY_BYTES_MAX)
+        length.is_none_or(|length| length > bytes_max)
     })
 }
 

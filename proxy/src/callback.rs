@@ -3,7 +3,8 @@
 use crate::config::Mistakes;
 use crate::live::{Live, Look};
 use crate::networks::Networks;
-use crate::secret::{self, Source};
+use crate::ring::Ring;
+use crate::secret::Source;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -22,7 +23,7 @@ pub(crate) struct CallbackTable {
 
 /// The keys of the shop.
 pub(crate) struct Callback {
-    keys: Arc<Live<Vec<Vec<u8>>>>,
+    keys: Arc<Live<Ring<Vec<u8>>>>,
     /// Where it has to come from, too.
     peers: Option<Networks>,
 }
@@ -32,25 +33,11 @@ pub(crate) struct Callback {
 impl Callback {
     /// Checks the table and reads its keys.
     pub(crate) fn new(table: &CallbackTable, mistakes: &mut Mistakes) -> Option<Self> {
-        let at = "shop.callback.keys";
-        if table.keys.is_empty() {
-            mistakes.add(format!("{at}: expected at least one key"));
-        }
-        let named = |kid: &String| format!("{at}.{kid}");
-        let names: Vec<String> = table.keys.keys().map(named).collect();
-        let sources = names.iter().cloned().zip(table.keys.values().cloned());
-        let keys = Live::load(sources.collect(), move |all| {
-            let each = names.iter().zip(all);
-            each.map(|(name, bytes)| {
-                let secret = secret::shared(bytes).map_err(|reason| format!("{name}: {reason}"));
-                secret.map(<[u8]>::to_vec)
-            })
-            .collect()
-        });
+        let keys = Ring::load("shop.callback.keys", &table.keys, <[u8]>::to_vec, mistakes);
         let peers = table.trusted_peers.as_deref();
         Some(Self {
             peers: peers.map(|texts| Networks::new("shop.callback.trusted_peers", texts, mistakes)),
-            keys: Arc::new(mistakes.note(keys)?),
+            keys: Arc::new(keys?),
         })
     }
 
@@ -63,14 +50,14 @@ impl Callback {
         from_there
             && bearer(headers).is_some_and(|said| {
                 let keys = self.keys.get();
-                keys.iter()
+                keys.keys()
                     .any(|key| verify_slices_are_equal(key, said).is_ok())
             })
     }
 
     /// The keys.
     pub(crate) fn keys(&self) -> Arc<dyn Look> {
-        Arc::<Live<Vec<Vec<u8>>>>::clone(&self.keys)
+        Arc::<Live<Ring<Vec<u8>>>>::clone(&self.keys)
     }
 }
 

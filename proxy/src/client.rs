@@ -86,14 +86,12 @@ impl Clients {
     /// # Errors
     /// [`Problem::ClientLimited`]
     pub(crate) fn admit(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Problem> {
-        match &self.limit {
-            Some(limit) => match self.address(peer, headers) {
-                Some(address) => limit.admit(address),
-                // Everybody behind that gateway would share one allowance.
-                None => Ok(()),
-            },
-            None => Ok(()),
-        }
+        let Some(limit) = &self.limit else {
+            return Ok(());
+        };
+        // Everybody behind a gateway that names nobody would share one allowance.
+        let client = self.address(peer, headers);
+        client.map_or(Ok(()), |address| limit.admit(address))
     }
 
     /// Forgets clients that have not come for a while.

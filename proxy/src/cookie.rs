@@ -8,7 +8,7 @@ use crate::clock::now_s;
 use crate::config::Mistakes;
 use crate::live::{Live, Look};
 use crate::problem::Problem;
-use crate::ring::Ring;
+use crate::ring::{self, Ring};
 use crate::secret::Source;
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -48,7 +48,7 @@ impl SignedCookie {
     /// Checks the table and reads its keys.
     pub(crate) fn new(table: &CookieTable, mistakes: &mut Mistakes) -> Option<Self> {
         let name = mistakes.note(name("buyer.cookie.name", &table.name));
-        let keys = Ring::load("buyer.cookie.keys", &table.keys, mistakes);
+        let keys = Ring::load("buyer.cookie.keys", &table.keys, ring::signing, mistakes);
         Some(Self {
             name: name?,
             keys: Arc::new(keys?),

@@ -16,7 +16,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora_core::protocols::Stream;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -119,13 +119,6 @@ impl Fast {
             Served::Gone
         }
     }
-}
-
-/// Who has connected.
-pub(crate) fn peer(stream: &Stream) -> Option<IpAddr> {
-    let digest = stream.get_socket_digest()?;
-    let address = digest.peer_addr()?.as_inet();
-    address.map(SocketAddr::ip)
 }
 
 /// Writes an answer to somebody who may ask again on the same connection. Returns whether it could

@@ -8,7 +8,7 @@
 use crate::answer::PROBLEM_JSON;
 use crate::closing::Closing;
 use crate::counters::{Counters, Present};
-use crate::fast::{self, Fast, Served};
+use crate::fast::{Fast, Served};
 use crate::guests::Guests;
 use crate::limits::Limits;
 use crate::preface::Prefaced;
@@ -98,7 +98,7 @@ impl ServerApp for Front {
         closing: &ShutdownWatch,
     ) -> Option<Stream> {
         let site = self.house.site.load_full();
-        let counted = address(&stream).filter(|&address| !is_unlimited(&site, address));
+        let counted = peer(&stream).filter(|&address| !is_unlimited(&site, address));
         let Some(_guest) = self.house.guests.admit(counted, &site.limits) else {
             self.house.tell_of_crowd(counted);
             return None;
@@ -121,7 +121,8 @@ impl ServerApp for Front {
     }
 }
 
-fn address(stream: &Stream) -> Option<IpAddr> {
+/// Who has connected.
+fn peer(stream: &Stream) -> Option<IpAddr> {
     let digest = stream.get_socket_digest()?;
     Some(digest.peer_addr()?.as_inet()?.ip().to_canonical())
 }
@@ -138,7 +139,7 @@ impl House {
     async fn serve(&self, mut stream: Stream, closing: &ShutdownWatch) {
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut served: u64 = 0;
-        let peer = fast::peer(&stream);
+        let peer = peer(&stream);
         loop {
             let site = self.site.load_full();
             let head = match read_head(&mut stream, &site.limits, served == 0, closing).await {

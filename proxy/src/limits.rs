@@ -1,9 +1,9 @@
 //! How much one client may ask for: sizes, times and connections.
 
+use crate::body;
 use crate::config::{Mistakes, within};
 use crate::networks::Networks;
 use crate::problem::Problem;
-use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Uri};
 use pingora_http::RequestHeader;
 use serde::Deserialize;
@@ -170,14 +170,7 @@ impl Limits {
 
     /// Whether the request announces a longer body than the shop is to get.
     pub(crate) fn is_announced_too_long(&self, headers: &HeaderMap) -> bool {
-        headers.get(CONTENT_LENGTH).is_some_and(|value| {
-            // Pingora has checked that a list such as `5, 5` repeats one number.
-            let first = value.as_bytes().split(|&b| b == b',').next();
-            let length: Option<u64> = first
-                .and_then(|digits| std::str::from_utf8(digits).ok())
-                .and_then(|digits| digits.trim().parse().ok());
-            length.is_none_or(|length| length > self.body_bytes)
-        })
+        body::is_announced_above(headers, self.body_bytes)
     }
 
     /// Whether a body that has brought so many bytes in this time is one that holds a connection
@@ -198,6 +191,7 @@ fn uri_bytes(uri: &Uri) -> usize {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use http::header::CONTENT_LENGTH;
 
     fn limits(change: impl FnOnce(&mut LimitsTable)) -> Limits {
         let mut table = LimitsTable::default();

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
-/// How long a buyer's connection may rest between two requests.
+/// Pingora is told that connections are kept, with some number; how long they rest is `front`'s to say.
 pub(crate) const KEEPALIVE_S: u64 = 60;
 
 /// Why a body on its way to the shop is not carried on.

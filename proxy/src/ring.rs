@@ -9,16 +9,22 @@ use std::collections::BTreeMap;
 /// The longest name of a key.
 const KID_BYTES_MAX: usize = 32;
 
-/// HMAC-SHA256 keys by their names.
-pub(crate) struct Ring(BTreeMap<String, hmac::Key>);
+/// Keys by their names: of HMAC-SHA256, if nothing else is said.
+pub(crate) struct Ring<K = hmac::Key>(BTreeMap<String, K>);
+
+/// A key to sign with, and to check signatures.
+pub(crate) fn signing(secret: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret)
+}
 
 // === impl Ring ===
 
-impl Ring {
-    /// Reads the keys of the table `at`.
+impl<K: Send + Sync + 'static> Ring<K> {
+    /// Reads the secrets of the table `at`, and makes each of them a key.
     pub(crate) fn load(
         at: &str,
         table: &BTreeMap<String, Source>,
+        key: fn(&[u8]) -> K,
         mistakes: &mut Mistakes,
     ) -> Option<Live<Self>> {
         if table.is_empty() {
@@ -44,7 +50,7 @@ impl Ring {
                 .map(|(kid, bytes)| {
                     let secret =
                         secret::shared(bytes).map_err(|reason| format!("{at}.{kid}: {reason}"))?;
-                    Ok((kid.clone(), hmac::Key::new(hmac::HMAC_SHA256, secret)))
+                    Ok((kid.clone(), key(secret)))
                 })
                 .collect::<Result<_, _>>()
                 .map(Self)
@@ -53,8 +59,13 @@ impl Ring {
     }
 
     /// The key of that name.
-    pub(crate) fn get(&self, kid: &str) -> Option<&hmac::Key> {
+    pub(crate) fn get(&self, kid: &str) -> Option<&K> {
         self.0.get(kid)
+    }
+
+    /// All of them.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.0.values()
     }
 }
 
@@ -71,10 +82,9 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn ring(keys: &[(&str, &[u8])]) -> Ring {
-        let key = |secret| hmac::Key::new(hmac::HMAC_SHA256, secret);
         Ring(
             keys.iter()
-                .map(|&(kid, secret)| (kid.to_owned(), key(secret)))
+                .map(|&(kid, secret)| (kid.to_owned(), signing(secret)))
                 .collect(),
         )
     }

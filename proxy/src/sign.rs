@@ -4,7 +4,7 @@
 use crate::clock::now_s;
 use crate::config::Mistakes;
 use crate::live::{Live, Look};
-use crate::ring::Ring;
+use crate::ring::{self, Ring};
 use crate::secret::Source;
 use aws_lc_rs::hmac;
 use serde::Deserialize;
@@ -59,7 +59,7 @@ pub(crate) struct Signature {
 impl Signing {
     /// Checks the table and reads its keys.
     pub(crate) fn new(table: &SigningTable, mistakes: &mut Mistakes) -> Option<Self> {
-        let keys = Ring::load("shop.signing.keys", &table.keys, mistakes);
+        let keys = Ring::load("shop.signing.keys", &table.keys, ring::signing, mistakes);
         if !table.keys.contains_key(&table.by) {
             mistakes.add(format!(
                 "shop.signing.by: expected the name of one of shop.signing.keys, not {:?}",
