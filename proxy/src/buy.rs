@@ -1,10 +1,13 @@
-//! What a buy asks for: how many units, and under which token.
+//! What a buy asks for: for whom, how many units, and under which token.
 
+use crate::body;
+use crate::desk::Asked;
 use crate::problem::Problem;
+use crate::site::Site;
 use crate::spelling;
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName};
-use seckill_protocol::TOKEN_BYTES_MAX;
+use seckill_protocol::{TOKEN_BYTES_MAX, Uid};
 
 const OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
@@ -12,11 +15,38 @@ const OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method"),
 ];
 
+/// What a buy asks for.
+pub(crate) struct Wanted<'a> {
+    /// For whom.
+    pub(crate) uid: Uid,
+    /// So many units.
+    pub(crate) qty: u32,
+    /// What names the buy when it is asked again.
+    pub(crate) token: Option<&'a [u8]>,
+}
+
+/// Reads a buy.
+///
+/// # Errors
+/// Why the module need not be asked.
+pub(crate) fn wanted<'a>(site: &Site, asked: &Asked<'a>) -> Result<Wanted<'a>, Problem> {
+    site.clients.admit(asked.peer, asked.headers)?;
+    let wanted = Wanted {
+        uid: site.buyers.buying(asked.peer, asked.headers)?,
+        qty: quantity(asked.query)?,
+        token: token(asked.headers)?,
+    };
+    if body::is_too_large(asked.headers) {
+        return Err(Problem::BodyTooLarge);
+    }
+    Ok(wanted)
+}
+
 /// The units that `?qty=` asks for; 1 if it does not say.
 ///
 /// # Errors
 /// [`Problem::BadQuantity`] unless it is said at most once, as a plain number from 1 on.
-pub(crate) fn quantity(query: Option<&str>) -> Result<u32, Problem> {
+fn quantity(query: Option<&str>) -> Result<u32, Problem> {
     let mut values =
         query
             .unwrap_or_default()
@@ -42,7 +72,7 @@ pub(crate) fn quantity(query: Option<&str>) -> Result<u32, Problem> {
 /// # Errors
 /// [`Problem::BadIdempotencyKey`] unless it is said at most once, as 1 to 128 visible ASCII
 /// characters.
-pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -2,15 +2,14 @@
 //! answers.
 
 use crate::answer::Answer;
-use crate::body;
-use crate::buy;
+use crate::buy::{self, Wanted};
 use crate::code::Code;
 use crate::counters::Counters;
 use crate::forward::{Forward, Passages};
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::ledger::Notes;
 use crate::problem::{Problem, rejection};
-use crate::route::{Fail, Found, Mode, Place, Route};
+use crate::route::{Fail, Found, Mode, Place};
 use crate::shadow::Shadows;
 use crate::site::Site;
 use http::{HeaderMap, Method};
@@ -35,6 +34,14 @@ pub(crate) struct Asked<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Who has connected.
     pub(crate) peer: Option<IpAddr>,
+}
+
+/// One request at the desk.
+struct Case<'a> {
+    desk: &'a Desk,
+    site: &'a Site,
+    asked: &'a Asked<'a>,
+    notes: &'a mut Notes,
 }
 
 /// A buy of which Redis knows nothing, or nobody knows whether it does.
@@ -83,6 +90,12 @@ impl Desk {
     ) -> Decision {
         let Found { route, place } = site.routes.find(asked.path);
         notes.route = route;
+        let mut case = Case {
+            desk: self,
+            site,
+            asked,
+            notes,
+        };
         let decided = match place {
             Place::Elsewhere => return Decision::Pass,
             Place::Sale { route, sid } if route.mode == Mode::Shadow => {
@@ -95,16 +108,20 @@ impl Desk {
             _ if buy::overrides_method(asked.headers) || buy::upgrades(asked.headers) => {
                 Err(Problem::BadRequest)
             }
-            Place::Sale { route, sid } => self.at_sale(site, asked, route, sid, notes).await,
-            Place::BadSid if asked.method == Method::POST => Err(Problem::BadSale),
-            Place::BadSid => self.passed(asked),
-            Place::Reservation { sid, rid } => {
-                self.at_reservation(site, asked, sid, rid, notes).await
+            Place::Sale { route, sid } if asked.method == Method::POST => {
+                case.buy(route.mode, sid).await
             }
-            Place::Confirmation { sid, rid } => self.confirm(site, asked, sid, rid, notes).await,
+            Place::BadSid if asked.method == Method::POST => Err(Problem::BadSale),
+            // No buy: a page of the shop's, or nothing.
+            Place::Sale { .. } | Place::BadSid if asked.reads() => return Decision::Pass,
+            Place::Sale { .. } | Place::BadSid => Err(Problem::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            }),
+            Place::Reservation { sid, rid } => case.at_reservation(sid, rid).await,
+            Place::Confirmation { sid, rid } => case.confirm(sid, rid).await,
         };
         decided.unwrap_or_else(|problem| {
-            notes.code = problem.into();
+            case.notes.code = problem.into();
             let status = match place {
                 Place::Sale { route, .. } => route.statuses.of(problem),
                 _ => problem.status(),
@@ -112,92 +129,40 @@ impl Desk {
             Answer::refusal(problem, status, site.tells_limits).into()
         })
     }
+}
 
-    async fn at_sale(
-        &self,
-        site: &Site,
-        asked: &Asked<'_>,
-        route: &Route,
-        sid: &str,
-        notes: &mut Notes,
-    ) -> Result<Decision, Problem> {
-        if asked.method != Method::POST {
-            return self.passed(asked);
-        }
-        site.clients.admit(asked.peer, asked.headers)?;
-        self.buy(site, asked, route.mode, sid, notes).await
-    }
+// === impl Case ===
 
-    async fn at_reservation(
-        &self,
-        site: &Site,
-        asked: &Asked<'_>,
-        sid: &str,
-        rid: &str,
-        notes: &mut Notes,
-    ) -> Result<Decision, Problem> {
-        site.clients.admit(asked.peer, asked.headers)?;
-        if asked.method == Method::DELETE {
-            self.cancel(site, asked, sid, rid, notes).await
-        } else if asked.reads() {
-            self.show(site, asked, sid, rid, notes).await
-        } else {
-            Err(Problem::MethodNotAllowed {
-                allow: "GET, HEAD, DELETE",
-            })
+impl Case<'_> {
+    async fn buy(&mut self, mode: Mode, sid: &str) -> Result<Decision, Problem> {
+        let Wanted { uid, qty, token } = buy::wanted(self.site, self.asked)?;
+        let access = self.site.access.as_ref();
+        if access.is_some_and(|access| access.buyers) {
+            self.notes.uid = Some(uid.clone());
         }
-    }
-
-    /// What is no buy at a path that sells: a page of the shop's, or nothing.
-    fn passed(&self, asked: &Asked<'_>) -> Result<Decision, Problem> {
-        if asked.reads() {
-            Ok(Decision::Pass)
-        } else {
-            Err(Problem::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            })
-        }
-    }
-
-    async fn buy(
-        &self,
-        site: &Site,
-        asked: &Asked<'_>,
-        mode: Mode,
-        sid: &str,
-        notes: &mut Notes,
-    ) -> Result<Decision, Problem> {
-        let uid = site.buyers.buying(asked.peer, asked.headers)?;
-        let qty = buy::quantity(asked.query)?;
-        let token = buy::token(asked.headers)?;
-        if body::is_too_large(asked.headers) {
-            return Err(Problem::BodyTooLarge);
-        }
-        if site.access.as_ref().is_some_and(|access| access.buyers) {
-            notes.uid = Some(uid.clone());
-        }
-        let verdict = match (self.gate.try_for(sid, &uid, qty, token, notes).await, mode) {
+        let gate = &self.desk.gate;
+        let verdict = match (gate.try_for(sid, &uid, qty, token, self.notes).await, mode) {
             (Err(Problem::Unavailable), Mode::Forward(how)) if how.fail == Fail::Open => {
-                self.counters.unreserved.inc();
-                notes.code = Code::Unreserved;
+                self.desk.counters.unreserved.inc();
+                self.notes.code = Code::Unreserved;
                 let sid = sid.to_owned();
                 return Ok(Decision::ForwardUnreserved(Unasked { sid, uid, qty }));
             }
             (verdict, _) => verdict?,
         };
-        notes.code = verdict.into();
+        self.notes.code = verdict.into();
         if let Verdict::Accepted(rid) | Verdict::Duplicate(rid) = verdict {
-            notes.rid = Some(rid);
+            self.notes.rid = Some(rid);
         }
-        let path = asked.path;
+        let path = self.asked.path;
+        let passages = &self.desk.passages;
         match (verdict, mode) {
-            (Verdict::Accepted(rid), Mode::Forward(how)) => self
-                .passages
+            (Verdict::Accepted(rid), Mode::Forward(how)) => passages
                 .accepted(sid, rid, uid, qty, how)
                 .map(Decision::Forward),
             (Verdict::Duplicate(rid), Mode::Forward(how)) => {
-                let reservation = self.reservation(sid, rid, notes).await?;
-                self.passages
+                let reservation = self.reservation(sid, rid).await?;
+                passages
                     .repeated(sid, &reservation, uid, how)
                     .map(Decision::Forward)
             }
@@ -207,85 +172,73 @@ impl Desk {
         }
     }
 
-    async fn show(
-        &self,
-        site: &Site,
-        asked: &Asked<'_>,
-        sid: &str,
-        rid: &str,
-        notes: &mut Notes,
-    ) -> Result<Decision, Problem> {
-        let uid = site.buyers.identify(asked.peer, asked.headers)?;
-        let reservation = self.reservation(sid, parse(rid)?, notes).await?;
+    async fn at_reservation(&mut self, sid: &str, rid: &str) -> Result<Decision, Problem> {
+        let asked = self.asked;
+        self.site.clients.admit(asked.peer, asked.headers)?;
+        if asked.method == Method::DELETE {
+            self.cancel(sid, rid).await
+        } else if asked.reads() {
+            self.show(sid, rid).await
+        } else {
+            Err(Problem::MethodNotAllowed {
+                allow: "GET, HEAD, DELETE",
+            })
+        }
+    }
+
+    async fn show(&mut self, sid: &str, rid: &str) -> Result<Decision, Problem> {
+        let asked = self.asked;
+        let uid = self.site.buyers.identify(asked.peer, asked.headers)?;
+        let reservation = self.reservation(sid, parse(rid)?).await?;
         owned(&reservation, &uid)?;
-        notes.code = Code::Reservation;
+        self.notes.code = Code::Reservation;
         Ok(Answer::reservation(sid, &reservation).into())
     }
 
     /// For the owner, and for the shop.
-    async fn cancel(
-        &self,
-        site: &Site,
-        asked: &Asked<'_>,
-        sid: &str,
-        rid: &str,
-        notes: &mut Notes,
-    ) -> Result<Decision, Problem> {
+    async fn cancel(&mut self, sid: &str, rid: &str) -> Result<Decision, Problem> {
         let rid = parse(rid)?;
-        if !asked.is_shops(site) {
-            let uid = site.buyers.buying(asked.peer, asked.headers)?;
-            owned(&self.reservation(sid, rid, notes).await?, &uid)?;
+        if !self.is_shops() {
+            let asked = self.asked;
+            let uid = self.site.buyers.buying(asked.peer, asked.headers)?;
+            owned(&self.reservation(sid, rid).await?, &uid)?;
         }
-        self.settle(sid, rid, Outcome::Cancel, notes).await
+        self.settle(sid, rid, Outcome::Cancel).await
     }
 
     /// For the shop.
-    async fn confirm(
-        &self,
-        site: &Site,
-        asked: &Asked<'_>,
-        sid: &str,
-        rid: &str,
-        notes: &mut Notes,
-    ) -> Result<Decision, Problem> {
-        if asked.method != Method::POST {
+    async fn confirm(&mut self, sid: &str, rid: &str) -> Result<Decision, Problem> {
+        if self.asked.method != Method::POST {
             return Err(Problem::MethodNotAllowed { allow: "POST" });
         }
-        if !asked.is_shops(site) {
+        if !self.is_shops() {
             return Err(Problem::NotTheShop);
         }
-        let rid = parse(rid)?;
-        self.settle(sid, rid, Outcome::Confirm, notes).await
+        self.settle(sid, parse(rid)?, Outcome::Confirm).await
     }
 
-    async fn reservation(
-        &self,
-        sid: &str,
-        rid: ReservationId,
-        notes: &mut Notes,
-    ) -> Result<Reservation, Problem> {
-        notes.rid = Some(rid);
-        let answer = self.gate.reservation(sid, rid);
-        notes.while_redis_answers(answer).await
+    async fn reservation(&mut self, sid: &str, rid: ReservationId) -> Result<Reservation, Problem> {
+        self.notes.rid = Some(rid);
+        let answer = self.desk.gate.reservation(sid, rid);
+        self.notes.while_redis_answers(answer).await
     }
 
     async fn settle(
-        &self,
+        &mut self,
         sid: &str,
         rid: ReservationId,
         outcome: Outcome,
-        notes: &mut Notes,
     ) -> Result<Decision, Problem> {
-        let _passage = self.passages.enter(sid, rid)?;
-        let settled = self.gate.settle(sid, rid, outcome);
-        let settled = notes.while_redis_answers(settled).await;
+        let _passage = self.desk.passages.enter(sid, rid)?;
+        let settled = self.desk.gate.settle(sid, rid, outcome);
+        let settled = self.notes.while_redis_answers(settled).await;
         if let Err(NotSettled::Unknown(_)) = settled {
             return Err(Problem::Unavailable);
         }
-        let reservation = self.reservation(sid, rid, notes).await?;
+        let reservation = self.reservation(sid, rid).await?;
         match settled {
             Ok(()) => {
-                notes.code = match outcome {
+                self.notes.code = match outcome {
                     Outcome::Confirm => Code::Confirmed,
                     Outcome::Cancel => Code::Cancelled,
                 };
@@ -295,6 +248,11 @@ impl Desk {
                 state: reservation.state,
             }),
         }
+    }
+
+    fn is_shops(&self) -> bool {
+        let callback = self.site.callback.as_ref();
+        callback.is_some_and(|callback| callback.is_shop(self.asked.peer, self.asked.headers))
     }
 }
 
@@ -316,11 +274,6 @@ fn owned(reservation: &Reservation, uid: &Uid) -> Result<(), Problem> {
 impl Asked<'_> {
     fn reads(&self) -> bool {
         self.method == Method::GET || self.method == Method::HEAD
-    }
-
-    fn is_shops(&self, site: &Site) -> bool {
-        let callback = site.callback.as_ref();
-        callback.is_some_and(|callback| callback.is_shop(self.peer, self.headers))
     }
 }
 

@@ -3,7 +3,7 @@
 //! The shop serves them as if the proxy were not there, and waits for nothing: the module is asked
 //! on the side, and what it says is counted.
 
-use crate::buy;
+use crate::buy::{self, Wanted};
 use crate::code::Code;
 use crate::counters::Counters;
 use crate::desk::Asked;
@@ -25,12 +25,7 @@ impl Shadows {
 
     /// Asks what would become of this buy, and does not wait for the answer.
     pub(crate) fn watch(&self, gate: &Arc<Gate>, site: &Site, asked: &Asked<'_>, sid: &str) {
-        let wanted = site
-            .clients
-            .admit(asked.peer, asked.headers)
-            .and_then(|()| site.buyers.buying(asked.peer, asked.headers))
-            .and_then(|uid| Ok((uid, buy::quantity(asked.query)?, buy::token(asked.headers)?)));
-        let (uid, qty, token) = match wanted {
+        let Wanted { uid, qty, token } = match buy::wanted(site, asked) {
             Ok(wanted) => wanted,
             Err(problem) => return self.0.shadowed(problem.into()),
         };

@@ -20,15 +20,17 @@ fn a_shadow_route_turns_nobody_away_and_counts_whom_it_would_have() {
         assert_eq!(answer.status, 200, "the shop's own answer: {answer:?}");
         eventually(code, || count(code) == 1);
     }
+    let long = "x".repeat(9000);
     // What a guarded route would refuse goes to the shop, too.
     for asked in [
         request("POST", "/echo", &[], ""),
         request("POST", "/echo?qty=none", &[("X-User-Id", "u3")], ""),
+        request("POST", "/echo", &[("X-User-Id", "u3")], &long),
     ] {
         assert_eq!(client.ask(&asked).status, 200);
     }
     eventually("mistakes", || {
-        (count("no_buyer"), count("bad_quantity")) == (1, 1)
+        ["no_buyer", "bad_quantity", "body_too_large"].map(count) == [1, 1, 1]
     });
     assert_eq!(stand.info("echo", "held"), "1");
 
