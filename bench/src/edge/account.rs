@@ -6,6 +6,9 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What Linux answers about a thread that has ended.
+const ESRCH: i32 = 3;
+
 /// The CPU time that all threads of a process have taken so far, in user and in kernel mode.
 pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     let tasks = PathBuf::from(format!("/proc/{pid}/task"));
@@ -16,8 +19,12 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
         let file = entry?.path().join("schedstat");
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
-            // A thread that has just ended. Those of a server do not.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            // A thread that has just ended (ESRCH: after the file was opened). Those of a server do not.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) =>
+            {
+                continue;
+            }
             Err(error) => return Err(error).context(file.display().to_string()),
         };
         total += on_cpu(&text).with_context(|| format!("{}: {text}", file.display()))?;
