@@ -273,7 +273,8 @@ impl ProxyHttp for Proxy {
         let site = &request.site;
         let peer = peer(session);
         let client = site.clients.address(peer, &head.headers).or(peer);
-        site.shop.peer(&head.method, client, &mut request.attempts)
+        site.shop
+            .peer(&head.method, &head.headers, client, &mut request.attempts)
     }
 
     fn fail_to_connect(

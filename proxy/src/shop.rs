@@ -3,6 +3,7 @@
 //! * `address`: one of them, whether it is up, and how much it has to do
 //! * `upstream`: what stands for it in the configuration
 //! * `balance`: which of those that are up gets a request
+//! * `unhurried`: connections for what may become a WebSocket
 //! * `attempts`: what one request has tried, and what may be tried after a failure
 //! * `health`: the check of an address
 //! * `watch`: looks after all of them in the background: checks, trials, names
@@ -11,6 +12,7 @@ mod address;
 mod attempts;
 mod balance;
 mod health;
+mod unhurried;
 mod upstream;
 mod watch;
 
@@ -22,10 +24,12 @@ use crate::config::{Mistakes, milliseconds};
 use crate::shop::address::Address;
 use crate::shop::balance::Balance;
 use crate::shop::health::{Health, HealthTable};
+use crate::shop::unhurried::Unhurried;
 use crate::shop::upstream::{Upstream, add, authorities};
 use crate::sign::SigningTable;
 use arc_swap::ArcSwap;
-use http::Method;
+use http::header::UPGRADE;
+use http::{HeaderMap, Method};
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -148,13 +152,14 @@ impl Shop {
         self.addresses.store(Arc::new(addresses));
     }
 
-    /// Whom to ask a request of this method next.
+    /// Whom to ask a request of this method and with these headers next.
     ///
     /// # Errors
     /// If everything was tried.
     pub(crate) fn peer(
         &self,
         method: &Method,
+        headers: &HeaderMap,
         client: Option<IpAddr>,
         attempts: &mut Attempts,
     ) -> Result<Box<HttpPeer>> {
@@ -170,7 +175,11 @@ impl Shop {
                 Error::explain(ErrorType::ConnectError, "no address is left to try").into_up()
             })?;
         let mut peer = Box::new(self.peer_at(chosen));
-        if must_not_repeat(method) || attempts.was_stale() {
+        let may_upgrade = headers.contains_key(UPGRADE);
+        if may_upgrade {
+            peer.options.custom_l4 = Some(Arc::new(Unhurried));
+        }
+        if must_not_repeat(method) || attempts.was_stale() || may_upgrade {
             // Connections are kept by this key; no other request has the same.
             peer.group_key = ONCE.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         }

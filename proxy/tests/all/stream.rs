@@ -64,6 +64,31 @@ fn a_websocket_passes_in_both_directions_until_it_is_closed() {
 }
 
 #[test]
+fn a_websocket_lives_however_quickly_the_shop_agrees_to_it() {
+    // Quicker than any shop: it agrees before it is asked.
+    let shop = Stub::start(|visit| {
+        visit.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        );
+        visit.head();
+        let mut buffer = [0; 64];
+        while let Ok(length @ 1..) = visit.stream.read(&mut buffer) {
+            let _ = visit.stream.write_all(&buffer[..length]);
+        }
+    });
+    let stand = before("websocket-quick", "queue", &shop);
+    for round in 0..50 {
+        let mut client = stand.client();
+        let answer = client.ask(&format!("GET /live HTTP/1.1\r\n{UPGRADE}"));
+        assert_eq!(answer.status, 101);
+        client.stream.write_all(b"\x81\x85\0\0\0\0hello").unwrap();
+        let mut frame = [0; 11];
+        let echoed = client.stream.read_exact(&mut frame);
+        assert!(echoed.is_ok(), "round {round}: {echoed:?}");
+    }
+}
+
+#[test]
 fn nothing_guarded_becomes_a_websocket() {
     let shop = echoing();
     let stand = before("no-websocket", "forward confirm", &shop);
