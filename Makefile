@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge fuzz clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker fuzz clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -83,6 +83,13 @@ bench-edge: ## What a rejection costs at the edge, beside nginx: QUICK=1 ONLY=fu
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-bench
 	@$(bin)/seckill-bench edge $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
+
+bench-worker: kafka ## How quickly acceptances become orders: QUICK=1 ONLY=rate,delay,memory OUT=file.json
+	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-worker -p seckill-bench
+	@$(bin)/seckill-bench worker $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
 fuzz: ## Look for what breaks the rules: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events
 	@scripts/setup.sh build

@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Module(ModuleOptions),
     /// What turning a buyer away costs at the edge, compared with nginx
     Edge(EdgeOptions),
+    /// How quickly acceptances become orders, compared with other ways of writing them
+    Worker(WorkerOptions),
 }
 
 #[derive(Args)]
@@ -78,4 +80,31 @@ pub(crate) enum EdgePart {
     Full,
     /// Memory of idle connections
     Idle,
+}
+
+#[derive(Args)]
+pub(crate) struct WorkerOptions {
+    /// Fewer orders
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Measure only this, or these
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
+    pub(crate) only: Vec<WorkerPart>,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Keep the JSON document in a file, besides what is printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What can be measured of the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WorkerPart {
+    /// Orders a second, from a full log
+    Rate,
+    /// The time from an acceptance to its order
+    Delay,
+    /// The worker's memory over many events
+    Memory,
 }

@@ -2,24 +2,19 @@
 //!
 //! * `stand`: the servers
 //! * `wrk`: a hundred buyers who ask without end
-//! * `account`: what the kernel says of a process: its CPU time and its memory
 //! * `full`: each case under full load
 //! * `idle`: connections on which nothing happens
 
-mod account;
 mod full;
 mod idle;
 mod stand;
 mod wrk;
 
 use crate::cli::{EdgeOptions, EdgePart};
-use crate::report::Report;
-use crate::table;
-use anyhow::{Context, Result};
+use crate::report::{self, Report};
+use anyhow::Result;
 use clap::ValueEnum;
 use stand::Stand;
-use std::fs;
-use std::io::Write;
 use std::time::Duration;
 
 /// How much is measured.
@@ -58,17 +53,9 @@ pub(crate) fn run(options: &EdgeOptions) -> Result<()> {
     let report = Report {
         redis_version: stand.redis_version()?,
         nginx_version: Some(stand::nginx_version()?),
+        mariadb_version: None,
         quick: options.quick,
         parts,
     };
-    let document = serde_json::to_string_pretty(&report)?;
-    if let Some(file) = &options.out {
-        fs::write(file, format!("{document}\n")).with_context(|| file.display().to_string())?;
-    }
-    let shown = if options.json {
-        document
-    } else {
-        table::of(&report)
-    };
-    Ok(writeln!(std::io::stdout(), "{shown}")?)
+    report::publish(&report, options.out.as_deref(), options.json)
 }

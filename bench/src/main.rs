@@ -5,13 +5,17 @@
 //! * `table`: the same for a person
 //! * `module`: the module, against INCR and against a Lua script
 //! * `edge`: the proxy, against nginx
+//! * `worker`: the way from the log into MySQL, against other ways into MySQL
+//! * `account`: what the kernel says of a process: its CPU time and its memory
 #![forbid(unsafe_code)]
 
+mod account;
 mod cli;
 mod edge;
 mod module;
 mod report;
 mod table;
+mod worker;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -22,6 +26,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Module(options) => module::run(&options),
         Command::Edge(options) => edge::run(&options),
+        Command::Worker(options) => worker::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,14 +28,12 @@ mod sale;
 mod stall;
 
 use crate::cli::{ModuleOptions, ModulePart};
-use crate::report::{Part, Report};
-use crate::table;
-use anyhow::{Context, Result};
+use crate::report::{self, Part, Report};
+use anyhow::Result;
 use clap::ValueEnum;
 use clock::Requests;
 use depth::Effort;
 pub(crate) use sale::{Script, field};
-use std::fs;
 use std::io::Write;
 
 /// How much is measured.
@@ -104,10 +102,9 @@ const QUICK: Scale = Scale {
 /// Measures what the options ask for and prints it.
 pub(crate) fn run(options: &ModuleOptions) -> Result<()> {
     let scale = if options.quick { QUICK } else { FULL };
-    let mut out = std::io::stdout().lock();
     if let Some(case) = &options.profile {
         let shown = profile::of(case, scale)?;
-        return Ok(writeln!(out, "{shown}")?);
+        return Ok(writeln!(std::io::stdout(), "{shown}")?);
     }
     let mut parts = Vec::new();
     let mut asked = ModulePart::value_variants()
@@ -121,18 +118,11 @@ pub(crate) fn run(options: &ModuleOptions) -> Result<()> {
     let report = Report {
         redis_version: sale::redis_version()?,
         nginx_version: None,
+        mariadb_version: None,
         quick: options.quick,
         parts,
     };
-    let document = serde_json::to_string_pretty(&report)?;
-    if let Some(file) = &options.out {
-        fs::write(file, format!("{document}\n")).with_context(|| file.display().to_string())?;
-    }
-    if options.json {
-        writeln!(out, "{document}")?;
-    } else {
-        writeln!(out, "{}", table::of(&report))?;
-    }
+    report::publish(&report, options.out.as_deref(), options.json)?;
     failed
 }
 

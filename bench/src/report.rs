@@ -1,8 +1,12 @@
 //! Figures, what was wanted of them, and the document they make.
 
+use crate::table;
+use anyhow::{Context, Result};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use std::fmt;
+use std::io::Write;
+use std::path::Path;
+use std::{fmt, fs};
 
 /// Everything that one run has measured.
 #[derive(Serialize)]
@@ -10,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) redis_version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) nginx_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mariadb_version: Option<String>,
     pub(crate) quick: bool,
     pub(crate) parts: Vec<Part>,
 }
@@ -104,7 +110,7 @@ impl Row {
 // === impl Figures ===
 
 impl Serialize for Figures {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (measure, value) in &self.0 {
             map.serialize_entry(measure.key, value)?;
@@ -151,6 +157,16 @@ impl fmt::Display for Judged {
         let verdict = if self.met { "met" } else { "missed" };
         write!(f, "{} {verdict}", self.bound)
     }
+}
+
+/// Prints a report, for a person or for a machine, and keeps it in a file if one is named.
+pub(crate) fn publish(report: &Report, file: Option<&Path>, json: bool) -> Result<()> {
+    let document = serde_json::to_string_pretty(report)?;
+    if let Some(file) = file {
+        fs::write(file, format!("{document}\n")).with_context(|| file.display().to_string())?;
+    }
+    let shown = if json { document } else { table::of(report) };
+    Ok(writeln!(std::io::stdout(), "{shown}")?)
 }
 
 /// The one in the middle; sorts them.

@@ -1,9 +1,9 @@
 //! Each case under full load: CPU time, rate and waiting, and the ratios that are wanted.
 
 use super::Scale;
-use super::account::cpu;
 use super::stand::Stand;
 use super::wrk::{Seen, Wrk};
+use crate::account::cpu;
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted, median};
 use crate::say;
 use anyhow::{Context, Result, ensure};

@@ -1,8 +1,8 @@
 //! Connections on which nothing happens any more.
 
 use super::Scale;
-use super::account::resident;
 use super::stand::{SID, Stand};
+use crate::account::resident;
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Context, Result, ensure};
