@@ -1,44 +1,41 @@
-//! The module, as the worker talks to it: one Redis connection for all sales.
+//! The module, as the worker talks to it, wherever the sales are.
 //!
 //! Every command here may be repeated, so a lost connection is nobody's concern: a question waits
 //! until Redis is back and is asked again. Only answers that a caller can act on come out.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `gate.rs` | the commands, and asking until there is an answer |
+//! | `gate/servers.rs` | which server is asked |
+//! | `gate/link.rs` | one server, over one connection |
+
+mod link;
+mod servers;
 
 use crate::backoff::Backoff;
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind,
-};
+use crate::config;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
 use seckill_protocol::{EventBatch, EventId, PackedError, ReservationId, TYPE_NAME};
+use servers::Servers;
 use std::collections::HashMap;
-use std::time::Duration;
-use tokio::sync::Mutex;
-use tracing::{info, warn};
-
-/// How long an answer may take before the connection counts as lost. The largest answer, 10000
-/// events, takes milliseconds; a server that forks or loads takes longer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long opening a connection may take.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+use std::time::{Duration, Instant};
 
 /// Keys looked at by one step of a SCAN.
 const SCAN_STEP: u32 = 1000;
 
-/// The connection to the module.
+/// The pauses of a question between two attempts.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+
+/// How long a chore waits for Redis.
+const CHORE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The way to the module.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    client: Client,
+    servers: Servers,
     key_prefix: String,
-    link: Mutex<Link>,
-}
-
-#[derive(Debug, Default)]
-struct Link {
-    connection: Option<MultiplexedConnection>,
-    /// Counts connections: who reports a loss says which one he means.
-    number: u64,
-    /// Whether the log says that Redis is away.
-    away: bool,
+    /// How long a question may wait for Redis; `None`: for ever.
+    patience: Option<Duration>,
 }
 
 /// Which of the worker's two cursors.
@@ -76,6 +73,9 @@ pub(crate) enum Refused {
     /// The events are of a version that this program does not read, or broken.
     #[error("{0}")]
     Unreadable(#[from] PackedError),
+    /// Redis does not answer; only where somebody waits for the end of a chore.
+    #[error("Redis does not answer: {0}")]
+    Away(RedisError),
     /// Anything else; not solved by asking again.
     #[error("{0}")]
     Other(String),
@@ -84,15 +84,27 @@ pub(crate) enum Refused {
 // === impl Gate ===
 
 impl Gate {
-    /// A gate that will connect to `url`; keys begin with `key_prefix`.
+    /// A gate that will connect, and waits for Redis as long as it takes.
     ///
     /// # Errors
-    /// If `url` is none of a Redis.
-    pub(crate) fn new(url: &str, key_prefix: &str) -> Result<Self, RedisError> {
+    /// If the configuration is wrong; the error names the key.
+    pub(crate) fn new(redis: &config::Redis) -> anyhow::Result<Self> {
         Ok(Self {
-            client: Client::open(url)?,
-            key_prefix: key_prefix.to_owned(),
-            link: Mutex::default(),
+            servers: Servers::new(redis)?,
+            key_prefix: redis.key_prefix.clone(),
+            patience: None,
+        })
+    }
+
+    /// A gate that gives up when Redis does not answer: somebody waits for a chore to end.
+    ///
+    /// # Errors
+    /// As for [`Gate::new`].
+    pub(crate) fn for_chore(redis: &config::Redis) -> anyhow::Result<Self> {
+        let patience = Some(CHORE_PATIENCE);
+        Ok(Self {
+            patience,
+            ..Self::new(redis)?
         })
     }
 
@@ -101,9 +113,9 @@ impl Gate {
     /// # Errors
     /// If it is there and does not know the name or the password.
     pub(crate) async fn enter(&self) -> Result<(), RedisError> {
-        match connect(&self.client).await {
+        match self.servers.connect().await {
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -131,10 +143,22 @@ impl Gate {
         }
     }
 
+    /// Makes a sale; `options` is what stands behind the sale's name in `SECKILL.CREATE`. The module
+    /// refuses where there is one.
+    pub(crate) async fn create(&self, sid: &str, options: &[String]) -> Result<(), Refused> {
+        let mut command = self.command("SECKILL.CREATE", sid);
+        command.arg(options);
+        self.ask(&command).await
+    }
+
+    /// `SECKILL.INFO`.
+    pub(crate) async fn info(&self, sid: &str) -> Result<HashMap<String, Value>, Refused> {
+        self.ask(&self.command("SECKILL.INFO", sid)).await
+    }
+
     /// Where a sale's log stands.
     pub(crate) async fn places(&self, sid: &str) -> Result<Places, Refused> {
-        let info: HashMap<String, redis::Value> =
-            self.ask(&self.command("SECKILL.INFO", sid)).await?;
+        let info = self.info(sid).await?;
         let place = |name: &str| {
             let value = info.get(name).cloned();
             let text = value.and_then(|value| redis::from_redis_value::<String>(value).ok());
@@ -190,72 +214,25 @@ impl Gate {
         command
     }
 
-    /// Asks until there is an answer.
+    /// Asks the server that has the sale, until there is an answer. The sale's key is the first
+    /// argument.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Refused> {
-        let mut backoff = Backoff::for_server();
+        let began = Instant::now();
+        let mut pauses = PAUSES;
         loop {
-            let (number, mut connection) = self.connection().await;
-            match command.query_async(&mut connection).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if will_pass(&error) => self.lost(number, &error).await,
-                Err(error) => return Err(error.into()),
+            let error = match self.servers.ask(command).await {
+                Ok(answer) => return Ok(redis::from_redis_value(answer).map_err(RedisError::from)?),
+                Err(error) => error,
+            };
+            if !will_pass(&error) {
+                return Err(error.into());
             }
-            tokio::time::sleep(backoff.pause()).await;
-        }
-    }
-
-    /// The connection; opened, by one caller while the others wait, until it succeeds.
-    async fn connection(&self) -> (u64, MultiplexedConnection) {
-        let mut link = self.link.lock().await;
-        if let Some(connection) = &link.connection {
-            return (link.number, connection.clone());
-        }
-        let mut backoff = Backoff::for_server();
-        loop {
-            match connect(&self.client).await {
-                Ok(connection) => {
-                    link.number += 1;
-                    link.connection = Some(connection.clone());
-                    if link.away {
-                        info!("Redis is back");
-                        link.away = false;
-                    }
-                    return (link.number, connection);
-                }
-                Err(error) => link.is_away(&error),
+            if let Some(patience) = self.patience
+                && began.elapsed() > patience
+            {
+                return Err(Refused::Away(error));
             }
-            tokio::time::sleep(backoff.pause()).await;
-        }
-    }
-
-    async fn lost(&self, number: u64, error: &RedisError) {
-        let mut link = self.link.lock().await;
-        if link.number == number && link.connection.take().is_some() {
-            link.is_away(error);
-        }
-    }
-}
-
-/// Opens a connection and makes sure that the server is ready to answer.
-///
-/// # Errors
-/// If there is no server, or it does not let us in.
-pub(crate) async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_PATIENCE))
-        .set_response_timeout(Some(ANSWER_PATIENCE));
-    client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
-}
-
-// === impl Link ===
-
-impl Link {
-    fn is_away(&mut self, error: &RedisError) {
-        if !self.away {
-            warn!("Redis is away, going on when it is back: {error}");
-            self.away = true;
+            tokio::time::sleep(pauses.pause()).await;
         }
     }
 }

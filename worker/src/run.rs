@@ -90,7 +90,7 @@ async fn wait_for_schema(opts: &Opts) -> anyhow::Result<()> {
 
 async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Result<()> {
     let session = || Session::new(opts.clone());
-    let gate = Gate::new(&config.redis.url, &config.redis.key_prefix).context("redis.url")?;
+    let gate = Gate::new(&config.redis)?;
     gate.enter().await.context("redis.url")?;
     let gate = Arc::new(gate);
     let figures = Arc::new(Figures::default());
