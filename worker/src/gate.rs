@@ -6,15 +6,26 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `gate.rs` | the commands, and asking until there is an answer |
+//! | `gate/lease.rs` | which worker relays a sale |
 //! | `gate/servers.rs` | which server is asked |
+//! | `gate/sentinels.rs` | ... where sentinels name the primary |
+//! | `gate/cluster.rs`, `gate/slots.rs` | ... where each node of a cluster has some of the sales |
 //! | `gate/link.rs` | one server, over one connection |
 
+mod cluster;
+mod lease;
 mod link;
+mod sentinels;
 mod servers;
+mod slots;
+
+pub(crate) use lease::Leased;
 
 use crate::backoff::Backoff;
 use crate::config;
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
+use link::{Link, Question};
+use redis::{Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError};
+use redis::{ServerErrorKind, Value};
 use seckill_protocol::{EventBatch, EventId, PackedError, ReservationId, TYPE_NAME};
 use servers::Servers;
 use std::collections::HashMap;
@@ -87,8 +98,8 @@ impl Gate {
     /// A gate that will connect, and waits for Redis as long as it takes.
     ///
     /// # Errors
-    /// If the configuration is wrong; the error names the key.
-    pub(crate) fn new(redis: &config::Redis) -> anyhow::Result<Self> {
+    /// If the configuration's servers are none.
+    pub(crate) fn new(redis: &config::Redis) -> Result<Self, RedisError> {
         Ok(Self {
             servers: Servers::new(redis)?,
             key_prefix: redis.key_prefix.clone(),
@@ -100,7 +111,7 @@ impl Gate {
     ///
     /// # Errors
     /// As for [`Gate::new`].
-    pub(crate) fn for_chore(redis: &config::Redis) -> anyhow::Result<Self> {
+    pub(crate) fn for_chore(redis: &config::Redis) -> Result<Self, RedisError> {
         let patience = Some(CHORE_PATIENCE);
         Ok(Self {
             patience,
@@ -113,14 +124,66 @@ impl Gate {
     /// # Errors
     /// If it is there and does not know the name or the password.
     pub(crate) async fn enter(&self) -> Result<(), RedisError> {
-        match self.servers.connect().await {
+        let mut entered = self.servers.primaries().await;
+        if let Ok(primaries) = &entered {
+            for primary in primaries {
+                if let Err(error) = primary.connect().await {
+                    entered = Err(error);
+                    break;
+                }
+            }
+        }
+        match entered {
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
     /// The names of all sales, without the prefix.
     pub(crate) async fn sales(&self) -> Result<Vec<String>, Refused> {
+        let mut wait = self.wait();
+        loop {
+            match self.find_sales(Err).await {
+                Ok(sales) => return Ok(sales),
+                Err(error) => wait.after(error).await?,
+            }
+        }
+    }
+
+    /// The names of the sales on the servers that answer now.
+    pub(crate) async fn sales_in_reach(&self) -> Result<Vec<String>, Refused> {
+        let forgive = |error| {
+            if will_pass(&error) {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        };
+        match self.find_sales(forgive).await {
+            Err(error) if will_pass(&error) => Ok(Vec::new()),
+            found => Ok(found?),
+        }
+    }
+
+    /// Asks each server; `forgive` says what becomes of one that does not answer.
+    async fn find_sales(
+        &self,
+        forgive: impl Fn(RedisError) -> Result<(), RedisError>,
+    ) -> Result<Vec<String>, RedisError> {
+        let mut sales = Vec::new();
+        for primary in self.servers.primaries().await? {
+            match self.scan(&primary).await {
+                Ok(found) => sales.extend(found),
+                Err(error) => forgive(error)?,
+            }
+        }
+        // One that is moving may be seen at both nodes.
+        sales.sort_unstable();
+        sales.dedup();
+        Ok(sales)
+    }
+
+    async fn scan(&self, server: &Link) -> Result<Vec<String>, RedisError> {
         let pattern = format!("{}*", escape_glob(&self.key_prefix));
         let mut sales = Vec::new();
         let mut cursor = 0_u64;
@@ -128,7 +191,8 @@ impl Gate {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern);
             scan.arg("COUNT").arg(SCAN_STEP).arg("TYPE").arg(TYPE_NAME);
-            let (next, keys): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
+            let answer = server.ask(Question::Plain(&scan)).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
             let sids = keys.iter().filter_map(|key| {
                 // What is no text is no number of a stock row either.
                 std::str::from_utf8(key)
@@ -217,23 +281,61 @@ impl Gate {
     /// Asks the server that has the sale, until there is an answer. The sale's key is the first
     /// argument.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Refused> {
-        let began = Instant::now();
-        let mut pauses = PAUSES;
+        let mut wait = self.wait();
         loop {
-            let error = match self.servers.ask(command).await {
+            match self.servers.ask(command).await {
                 Ok(answer) => return Ok(redis::from_redis_value(answer).map_err(RedisError::from)?),
-                Err(error) => error,
-            };
-            if !will_pass(&error) {
-                return Err(error.into());
+                Err(error) => wait.after(error).await?,
             }
-            if let Some(patience) = self.patience
-                && began.elapsed() > patience
-            {
-                return Err(Refused::Away(error));
-            }
-            tokio::time::sleep(pauses.pause()).await;
         }
+    }
+
+    fn wait(&self) -> Wait {
+        Wait {
+            until: self.patience.map(|patience| Instant::now() + patience),
+            pauses: PAUSES,
+        }
+    }
+}
+
+/// The pauses of one question.
+struct Wait {
+    until: Option<Instant>,
+    pauses: Backoff,
+}
+
+// === impl Wait ===
+
+impl Wait {
+    /// Waits until it is worth asking again.
+    ///
+    /// # Errors
+    /// If it is not, or not any more.
+    async fn after(&mut self, error: RedisError) -> Result<(), Refused> {
+        if !will_pass(&error) {
+            return Err(error.into());
+        }
+        if self.until.is_some_and(|until| Instant::now() > until) {
+            return Err(Refused::Away(error));
+        }
+        tokio::time::sleep(self.pauses.pause()).await;
+        Ok(())
+    }
+}
+
+/// What a command is about: its first argument.
+fn key_of(command: &Cmd) -> &[u8] {
+    let mut words = command.args_iter().filter_map(|word| match word {
+        redis::Arg::Simple(bytes) => Some(bytes),
+        _ => None,
+    });
+    words.nth(1).unwrap_or_default()
+}
+
+fn host_of(address: &ConnectionAddr) -> &str {
+    match address {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host,
+        _ => "",
     }
 }
 
@@ -248,6 +350,8 @@ fn will_pass(error: &RedisError) -> bool {
                 | ServerErrorKind::ClusterDown
                 | ServerErrorKind::MasterDown
                 | ServerErrorKind::ReadOnly
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask
         ),
         _ => matches!(
             error.code(),

@@ -29,7 +29,7 @@ enum Warmed {
 /// If any could not be made; the lines say which and why.
 pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> anyhow::Result<()> {
     let mut session = Session::new(options(&config.mysql.url)?);
-    let gate = Gate::for_chore(&config.redis)?;
+    let gate = Gate::for_chore(&config.redis).context("redis.url")?;
     gate.enter().await.context("redis.url")?;
     let mut failed = 0;
     for sid in &warm.sids {

@@ -39,6 +39,15 @@ struct State {
     away: bool,
 }
 
+/// A question to one server.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question<'a> {
+    /// As it is.
+    Plain(&'a Cmd),
+    /// About a slot that is on its way here (`ASKING`).
+    Ahead(&'a Cmd),
+}
+
 // === impl Link ===
 
 impl Link {
@@ -64,9 +73,17 @@ impl Link {
     }
 
     /// Asks once.
-    pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
+    pub(super) async fn ask(&self, question: Question<'_>) -> RedisResult<Value> {
         let (number, mut connection) = self.connection().await?;
-        let answer = command.query_async(&mut connection).await;
+        let answer = match question {
+            Question::Plain(command) => command.query_async(&mut connection).await,
+            Question::Ahead(command) => {
+                let mut both = redis::pipe();
+                both.cmd("ASKING").ignore().add_command(command.clone());
+                let answers = both.query_async::<(Value,)>(&mut connection).await;
+                answers.map(|(answer,)| answer)
+            }
+        };
         if let Err(error) = &answer
             && is_lost(error)
         {

@@ -1,39 +1,55 @@
-//! Which server is asked.
+//! Which server is asked: the only one, the primary that sentinels name, or a node of a cluster.
 
-use super::link::Link;
-use crate::config;
-use anyhow::Context;
-use redis::{Cmd, IntoConnectionInfo, RedisResult, Value};
+use super::cluster::Cluster;
+use super::link::{Link, Question};
+use super::sentinels::Sentinels;
+use crate::config::{Layout, Redis};
+use redis::{Cmd, RedisResult, Value};
+use std::sync::Arc;
 
 /// Who has the sales.
 #[derive(Debug)]
 pub(super) enum Servers {
     /// One server.
-    One(Link),
+    One(Arc<Link>),
+    /// One at a time.
+    Sentinels(Sentinels),
+    /// Each node has some.
+    Cluster(Cluster),
 }
 
 // === impl Servers ===
 
 impl Servers {
-    /// # Errors
-    /// If the configuration is wrong; the error names the key.
-    pub(super) fn new(redis: &config::Redis) -> anyhow::Result<Self> {
-        let server = redis.url.as_str().into_connection_info();
-        let link = server.and_then(Link::new).context("redis.url")?;
-        Ok(Self::One(link))
+    pub(super) fn new(redis: &Redis) -> RedisResult<Self> {
+        let server = redis.server.clone();
+        Ok(match redis.layout.clone() {
+            Layout::One => Self::One(Arc::new(Link::new(server)?)),
+            Layout::Sentinels { sentinels, master } => {
+                Self::Sentinels(Sentinels::new(sentinels, master, server))
+            }
+            Layout::Cluster { seeds } => Self::Cluster(Cluster::new(seeds, server)?),
+        })
     }
 
-    /// Connects, unless it is connected.
-    pub(super) async fn connect(&self) -> RedisResult<()> {
+    /// Those that have sales now.
+    ///
+    /// # Errors
+    /// If nobody knows.
+    pub(super) async fn primaries(&self) -> RedisResult<Vec<Arc<Link>>> {
         match self {
-            Self::One(link) => link.connect().await,
+            Self::One(link) => Ok(vec![Arc::clone(link)]),
+            Self::Sentinels(sentinels) => Ok(vec![sentinels.primary().await?]),
+            Self::Cluster(cluster) => cluster.primaries().await,
         }
     }
 
-    /// Asks once.
+    /// Asks the server that has the key, once.
     pub(super) async fn ask(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
-            Self::One(link) => link.ask(command).await,
+            Self::One(link) => link.ask(Question::Plain(command)).await,
+            Self::Sentinels(sentinels) => sentinels.ask(command).await,
+            Self::Cluster(cluster) => cluster.ask(command).await,
         }
     }
 }
