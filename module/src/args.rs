@@ -134,6 +134,17 @@ pub(crate) fn uid(bytes: &[u8]) -> Result<UidRef<'_>> {
     UidRef::new(bytes).map_err(bad)
 }
 
+/// A worker's name.
+pub(crate) fn holder(bytes: &[u8]) -> Result<&str> {
+    // The same kind of text as a buyer's id.
+    UidRef::new(bytes).map(UidRef::as_str).map_err(|_| {
+        bad(format_args!(
+            "holder must be 1 to 128 bytes of text without control characters, got {}",
+            quote(bytes)
+        ))
+    })
+}
+
 /// A reservation's id.
 pub(crate) fn rid(bytes: &[u8]) -> Result<ReservationId> {
     let parsed = std::str::from_utf8(bytes)

@@ -1,14 +1,15 @@
-//! What is kept under a key: the sale, and this node's counters and rates.
+//! What is kept under a key: the sale, and this node's counters, rates and lease.
 
 use crate::fence::{self, Fence};
 use crate::totals::Share;
 use seckill_protocol::EventId;
-use seckill_sale::{ApplyError, Block, Change, Effect, Effects, Sale, Soft};
+use seckill_sale::{ApplyError, Block, Change, Effect, Effects, Lease, Sale, Soft};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Entry {
     pub(crate) sale: Sale,
     pub(crate) soft: Soft,
+    pub(crate) lease: Lease,
     /// What the command that is running changes. Kept, so that its room is.
     pub(crate) change: Change,
     /// Which time of being a primary this value belongs to.
@@ -77,6 +78,7 @@ impl Entry {
         let mut entry = Self {
             sale,
             soft: Soft::new(),
+            lease: Lease::new(),
             change: Change::default(),
             reign: REIGN.load(Ordering::Relaxed),
             share: Share::new(),
@@ -111,12 +113,14 @@ impl Entry {
 
     /// Bytes that it takes, about. O(1).
     pub(crate) fn memory_bytes(&self) -> usize {
-        let node = size_of::<Self>() - size_of::<Sale>() + self.soft.heap_bytes();
+        let kept = self.soft.heap_bytes() + self.lease.heap_bytes();
+        let node = size_of::<Self>() - size_of::<Sale>() + kept;
         self.sale.memory_bytes() + node + self.change.heap_bytes()
     }
 
     /// Pieces of memory that it is made of, about. O(1).
     pub(crate) fn allocation_count(&self) -> usize {
-        self.sale.allocation_count() + self.soft.allocation_count()
+        let node = self.soft.allocation_count() + self.lease.allocation_count();
+        self.sale.allocation_count() + node
     }
 }

@@ -246,6 +246,15 @@ pub(crate) const ACK: Page = Page {
     ],
 };
 
+pub(crate) const LEASE: Page = Page {
+    name: c"SECKILL.LEASE",
+    summary: c"Asks for the lease by which one worker at a time relays a sale, or gives it back. Says who has it, for how many ms still, and who else asks.",
+    complexity: c"O(1)",
+    arity: 4,
+    access: Access::Updates,
+    args: &[Arg::new(c"holder", Text), Arg::new(c"ms", Integer)],
+};
+
 pub(crate) const PAUSE: Page = Page {
     name: c"SECKILL.PAUSE",
     summary: c"Stops a sale: every TRY is answered PAUSED.",

@@ -7,6 +7,7 @@
 //! * [`ReservationState`]: `held`, then `confirmed`, `cancelled` or `expired`
 //! * [`Event`], [`Fact`] and [`EventBatch`]: the log of a sale, packed in the module's replies and
 //!   JSON in Kafka
+//! * [`slot`]: where in a Redis Cluster a sale is
 //!
 //! Nothing here decides anything; the rules of a sale are in `seckill-sale`.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod event;
 mod id;
 mod packed;
 mod reservation;
+mod slot;
 mod token;
 mod uid;
 mod verdict;
@@ -23,6 +25,7 @@ pub use event::{Event, EventBatch, EventJsonError, Fact, JSON_VERSION};
 pub use id::{EventId, IdError, ReservationId};
 pub use packed::{PACKED_VERSION, PackedError};
 pub use reservation::{ReservationState, UnknownState};
+pub use slot::{SLOTS, slot, slot_tag};
 pub use token::{TOKEN_BYTES_MAX, Token, TokenError};
 pub use uid::{UID_BYTES_MAX, Uid, UidError, UidRef};
 pub use verdict::{Verdict, VerdictDetail, VerdictError};

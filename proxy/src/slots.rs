@@ -1,9 +1,7 @@
-//! The slots of a Redis Cluster: which one a key is in, and which node has it.
+//! The slots of a Redis Cluster: which node has which.
 
 use redis::Value;
-
-/// How many there are.
-pub(crate) const SLOTS: u16 = 16384;
+use seckill_protocol::{SLOTS, slot, slot_tag};
 
 /// Slots one after the other, and the node that decides about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,32 +25,6 @@ impl Range {
     }
 }
 
-/// The slot of a key.
-pub(crate) fn slot(key: &str) -> u16 {
-    crc16(tag(key).unwrap_or(key).as_bytes()) % SLOTS
-}
-
-/// What of a key decides where it is: the first text in braces, if it is not empty.
-fn tag(key: &str) -> Option<&str> {
-    let (_, after) = key.split_once('{')?;
-    let (tag, _) = after.split_once('}')?;
-    (!tag.is_empty()).then_some(tag)
-}
-
-/// CRC-16/XMODEM.
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            let shifted = crc << 1;
-            if crc & 0x8000 == 0 {
-                shifted
-            } else {
-                shifted ^ 0x1021
-            }
-        })
-    })
-}
-
 /// A key that no sale has, because there is a blank in it, in one of a node's slots.
 pub(crate) fn strange_key(
     key_prefix: &str,
@@ -61,7 +33,7 @@ pub(crate) fn strange_key(
     /// Enough for a node with a single slot.
     const ATTEMPTS: u32 = 300_000;
     // Where the prefix decides, every key is in the same slot.
-    let attempts = if tag(key_prefix).is_some() {
+    let attempts = if slot_tag(key_prefix.as_bytes()).is_some() {
         1
     } else {
         ATTEMPTS
@@ -126,24 +98,6 @@ fn known_host<'a>(host: &'a str, asked: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_in_the_slot_that_redis_says() {
-        // By `CLUSTER KEYSLOT`.
-        for (key, expected) in [
-            ("123456789", 12739),
-            ("foo", 12182),
-            ("bar", 5061),
-            ("", 0),
-            ("{user1000}.following", 3443),
-            ("{user1000}.followers", 3443),
-            ("foo{{bar}}zap", slot("{bar")),
-            ("foo{bar}{zap}", 5061),
-        ] {
-            assert_eq!(slot(key), expected, "{key}");
-        }
-        assert_ne!(slot("foo{}{bar}"), 5061);
-    }
 
     #[test]
     fn a_strange_key_is_found_for_a_single_slot_too() {

@@ -22,6 +22,7 @@
 //! | `apply`, `error` | how each effect changes the sale, and why one may not fit |
 //! | `news` | what a change means to whoever keeps a sale's state in a cache |
 //! | `soft` | the node's own: counters and rates (GCRA), in no copy of the sale |
+//! | `lease` | which worker relays the sale; the node's own, too |
 //! | `snapshot` | the whole sale as blocks of bytes, and back |
 //! | `audit` | counts everything again |
 //!
@@ -35,6 +36,7 @@ mod codec;
 pub mod decide;
 mod effect;
 mod error;
+mod lease;
 mod log;
 mod news;
 mod options;
@@ -49,6 +51,7 @@ pub use codec::DecodeError;
 pub use decide::{Put, Refusal, Try};
 pub use effect::{Acceptance, Block, Change, Effect, Effects, PAYLOAD_VERSION, Payload};
 pub use error::ApplyError;
+pub use lease::{LEASE_MS_MAX, Lease, Leased};
 pub use news::News;
 pub use options::{
     DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, UNITS_MAX, is_name,

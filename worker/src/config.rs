@@ -1,5 +1,9 @@
 //! `worker.toml`.
 
+mod redis;
+
+pub(crate) use self::redis::{Layout, Redis, at};
+
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use std::path::Path;
@@ -29,15 +33,6 @@ pub(crate) enum Broker {
     Kafka,
     /// Nothing.
     None,
-}
-
-/// Where the sales are.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Redis {
-    pub(crate) url: String,
-    #[serde(default)]
-    pub(crate) key_prefix: String,
 }
 
 /// Where the orders go.
@@ -87,8 +82,6 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        redis::Client::open(self.redis.url.as_str())
-            .context("redis.url: expected redis://user:password@host:port/")?;
         crate::mysql::options(&self.mysql.url)?;
         let Kafka {
             brokers,
@@ -163,7 +156,7 @@ mod tests {
         };
         for text in [SMALLEST, "broker = \"none\""] {
             let config = Config::read(text, env).expect("it is good");
-            assert_eq!(config.redis.url, "redis://elsewhere/");
+            assert_eq!(config.redis.server.addr().to_string(), "elsewhere:6379");
             assert_eq!(config.mysql.url, "mysql://elsewhere/shop");
         }
     }

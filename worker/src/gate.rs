@@ -1,44 +1,52 @@
-//! The module, as the worker talks to it: one Redis connection for all sales.
+//! The module, as the worker talks to it, wherever the sales are.
 //!
 //! Every command here may be repeated, so a lost connection is nobody's concern: a question waits
 //! until Redis is back and is asked again. Only answers that a caller can act on come out.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `gate.rs` | the commands, and asking until there is an answer |
+//! | `gate/lease.rs` | which worker relays a sale |
+//! | `gate/servers.rs` | which server is asked |
+//! | `gate/sentinels.rs` | ... where sentinels name the primary |
+//! | `gate/cluster.rs`, `gate/slots.rs` | ... where each node of a cluster has some of the sales |
+//! | `gate/link.rs` | one server, over one connection |
+
+mod cluster;
+mod lease;
+mod link;
+mod sentinels;
+mod servers;
+mod slots;
+
+pub(crate) use lease::Leased;
 
 use crate::backoff::Backoff;
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind,
-};
+use crate::config;
+use link::{Link, Question};
+use redis::{Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError};
+use redis::{ServerErrorKind, Value};
 use seckill_protocol::{EventBatch, EventId, PackedError, ReservationId, TYPE_NAME};
+use servers::Servers;
 use std::collections::HashMap;
-use std::time::Duration;
-use tokio::sync::Mutex;
-use tracing::{info, warn};
-
-/// How long an answer may take before the connection counts as lost. The largest answer, 10000
-/// events, takes milliseconds; a server that forks or loads takes longer.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long opening a connection may take.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+use std::time::{Duration, Instant};
 
 /// Keys looked at by one step of a SCAN.
 const SCAN_STEP: u32 = 1000;
 
-/// The connection to the module.
+/// The pauses of a question between two attempts.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+
+/// How long a chore waits for Redis.
+const CHORE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The way to the module.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    client: Client,
+    servers: Servers,
     key_prefix: String,
-    link: Mutex<Link>,
-}
-
-#[derive(Debug, Default)]
-struct Link {
-    connection: Option<MultiplexedConnection>,
-    /// Counts connections: who reports a loss says which one he means.
-    number: u64,
-    /// Whether the log says that Redis is away.
-    away: bool,
+    /// How long a question may wait for Redis; `None`: for ever.
+    patience: Option<Duration>,
 }
 
 /// Which of the worker's two cursors.
@@ -76,6 +84,9 @@ pub(crate) enum Refused {
     /// The events are of a version that this program does not read, or broken.
     #[error("{0}")]
     Unreadable(#[from] PackedError),
+    /// Redis does not answer; only where somebody waits for the end of a chore.
+    #[error("Redis does not answer: {0}")]
+    Away(RedisError),
     /// Anything else; not solved by asking again.
     #[error("{0}")]
     Other(String),
@@ -84,15 +95,27 @@ pub(crate) enum Refused {
 // === impl Gate ===
 
 impl Gate {
-    /// A gate that will connect to `url`; keys begin with `key_prefix`.
+    /// A gate that will connect, and waits for Redis as long as it takes.
     ///
     /// # Errors
-    /// If `url` is none of a Redis.
-    pub(crate) fn new(url: &str, key_prefix: &str) -> Result<Self, RedisError> {
+    /// If the configuration's servers are none.
+    pub(crate) fn new(redis: &config::Redis) -> Result<Self, RedisError> {
         Ok(Self {
-            client: Client::open(url)?,
-            key_prefix: key_prefix.to_owned(),
-            link: Mutex::default(),
+            servers: Servers::new(redis)?,
+            key_prefix: redis.key_prefix.clone(),
+            patience: None,
+        })
+    }
+
+    /// A gate that gives up when Redis does not answer: somebody waits for a chore to end.
+    ///
+    /// # Errors
+    /// As for [`Gate::new`].
+    pub(crate) fn for_chore(redis: &config::Redis) -> Result<Self, RedisError> {
+        let patience = Some(CHORE_PATIENCE);
+        Ok(Self {
+            patience,
+            ..Self::new(redis)?
         })
     }
 
@@ -101,7 +124,16 @@ impl Gate {
     /// # Errors
     /// If it is there and does not know the name or the password.
     pub(crate) async fn enter(&self) -> Result<(), RedisError> {
-        match connect(&self.client).await {
+        let mut entered = self.servers.primaries().await;
+        if let Ok(primaries) = &entered {
+            for primary in primaries {
+                if let Err(error) = primary.connect().await {
+                    entered = Err(error);
+                    break;
+                }
+            }
+        }
+        match entered {
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -109,6 +141,49 @@ impl Gate {
 
     /// The names of all sales, without the prefix.
     pub(crate) async fn sales(&self) -> Result<Vec<String>, Refused> {
+        let mut wait = self.wait();
+        loop {
+            match self.find_sales(Err).await {
+                Ok(sales) => return Ok(sales),
+                Err(error) => wait.after(error).await?,
+            }
+        }
+    }
+
+    /// The names of the sales on the servers that answer now.
+    pub(crate) async fn sales_in_reach(&self) -> Result<Vec<String>, Refused> {
+        let forgive = |error| {
+            if will_pass(&error) {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        };
+        match self.find_sales(forgive).await {
+            Err(error) if will_pass(&error) => Ok(Vec::new()),
+            found => Ok(found?),
+        }
+    }
+
+    /// Asks each server; `forgive` says what becomes of one that does not answer.
+    async fn find_sales(
+        &self,
+        forgive: impl Fn(RedisError) -> Result<(), RedisError>,
+    ) -> Result<Vec<String>, RedisError> {
+        let mut sales = Vec::new();
+        for primary in self.servers.primaries().await? {
+            match self.scan(&primary).await {
+                Ok(found) => sales.extend(found),
+                Err(error) => forgive(error)?,
+            }
+        }
+        // One that is moving may be seen at both nodes.
+        sales.sort_unstable();
+        sales.dedup();
+        Ok(sales)
+    }
+
+    async fn scan(&self, server: &Link) -> Result<Vec<String>, RedisError> {
         let pattern = format!("{}*", escape_glob(&self.key_prefix));
         let mut sales = Vec::new();
         let mut cursor = 0_u64;
@@ -116,7 +191,8 @@ impl Gate {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern);
             scan.arg("COUNT").arg(SCAN_STEP).arg("TYPE").arg(TYPE_NAME);
-            let (next, keys): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
+            let answer = server.ask(Question::Plain(&scan)).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = redis::from_redis_value(answer)?;
             let sids = keys.iter().filter_map(|key| {
                 // What is no text is no number of a stock row either.
                 std::str::from_utf8(key)
@@ -131,10 +207,22 @@ impl Gate {
         }
     }
 
+    /// Makes a sale; `options` is what stands behind the sale's name in `SECKILL.CREATE`. The module
+    /// refuses where there is one.
+    pub(crate) async fn create(&self, sid: &str, options: &[String]) -> Result<(), Refused> {
+        let mut command = self.command("SECKILL.CREATE", sid);
+        command.arg(options);
+        self.ask(&command).await
+    }
+
+    /// `SECKILL.INFO`.
+    pub(crate) async fn info(&self, sid: &str) -> Result<HashMap<String, Value>, Refused> {
+        self.ask(&self.command("SECKILL.INFO", sid)).await
+    }
+
     /// Where a sale's log stands.
     pub(crate) async fn places(&self, sid: &str) -> Result<Places, Refused> {
-        let info: HashMap<String, redis::Value> =
-            self.ask(&self.command("SECKILL.INFO", sid)).await?;
+        let info = self.info(sid).await?;
         let place = |name: &str| {
             let value = info.get(name).cloned();
             let text = value.and_then(|value| redis::from_redis_value::<String>(value).ok());
@@ -190,73 +278,64 @@ impl Gate {
         command
     }
 
-    /// Asks until there is an answer.
+    /// Asks the server that has the sale, until there is an answer. The sale's key is the first
+    /// argument.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Refused> {
-        let mut backoff = Backoff::for_server();
+        let mut wait = self.wait();
         loop {
-            let (number, mut connection) = self.connection().await;
-            match command.query_async(&mut connection).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if will_pass(&error) => self.lost(number, &error).await,
-                Err(error) => return Err(error.into()),
+            match self.servers.ask(command).await {
+                Ok(answer) => return Ok(redis::from_redis_value(answer).map_err(RedisError::from)?),
+                Err(error) => wait.after(error).await?,
             }
-            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
-    /// The connection; opened, by one caller while the others wait, until it succeeds.
-    async fn connection(&self) -> (u64, MultiplexedConnection) {
-        let mut link = self.link.lock().await;
-        if let Some(connection) = &link.connection {
-            return (link.number, connection.clone());
-        }
-        let mut backoff = Backoff::for_server();
-        loop {
-            match connect(&self.client).await {
-                Ok(connection) => {
-                    link.number += 1;
-                    link.connection = Some(connection.clone());
-                    if link.away {
-                        info!("Redis is back");
-                        link.away = false;
-                    }
-                    return (link.number, connection);
-                }
-                Err(error) => link.is_away(&error),
-            }
-            tokio::time::sleep(backoff.pause()).await;
-        }
-    }
-
-    async fn lost(&self, number: u64, error: &RedisError) {
-        let mut link = self.link.lock().await;
-        if link.number == number && link.connection.take().is_some() {
-            link.is_away(error);
+    fn wait(&self) -> Wait {
+        Wait {
+            until: self.patience.map(|patience| Instant::now() + patience),
+            pauses: PAUSES,
         }
     }
 }
 
-/// Opens a connection and makes sure that the server is ready to answer.
-///
-/// # Errors
-/// If there is no server, or it does not let us in.
-pub(crate) async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_PATIENCE))
-        .set_response_timeout(Some(ANSWER_PATIENCE));
-    client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
+/// The pauses of one question.
+struct Wait {
+    until: Option<Instant>,
+    pauses: Backoff,
 }
 
-// === impl Link ===
+// === impl Wait ===
 
-impl Link {
-    fn is_away(&mut self, error: &RedisError) {
-        if !self.away {
-            warn!("Redis is away, going on when it is back: {error}");
-            self.away = true;
+impl Wait {
+    /// Waits until it is worth asking again.
+    ///
+    /// # Errors
+    /// If it is not, or not any more.
+    async fn after(&mut self, error: RedisError) -> Result<(), Refused> {
+        if !will_pass(&error) {
+            return Err(error.into());
         }
+        if self.until.is_some_and(|until| Instant::now() > until) {
+            return Err(Refused::Away(error));
+        }
+        tokio::time::sleep(self.pauses.pause()).await;
+        Ok(())
+    }
+}
+
+/// What a command is about: its first argument.
+fn key_of(command: &Cmd) -> &[u8] {
+    let mut words = command.args_iter().filter_map(|word| match word {
+        redis::Arg::Simple(bytes) => Some(bytes),
+        _ => None,
+    });
+    words.nth(1).unwrap_or_default()
+}
+
+fn host_of(address: &ConnectionAddr) -> &str {
+    match address {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host,
+        _ => "",
     }
 }
 
@@ -271,6 +350,8 @@ fn will_pass(error: &RedisError) -> bool {
                 | ServerErrorKind::ClusterDown
                 | ServerErrorKind::MasterDown
                 | ServerErrorKind::ReadOnly
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask
         ),
         _ => matches!(
             error.code(),

@@ -8,7 +8,7 @@
 //! | `schema.rs` | `migrate`: the tables of MySQL |
 //! | `warm.rs` | `warm`: a sale in Redis out of a stock row |
 //! | `run.rs` | `run`: puts the following together |
-//! | `gate.rs` | the module, over one Redis connection |
+//! | `gate.rs`, `gate/` | the module, wherever the sales are |
 //! | `relay/` | every sale's log to the sink, from where it was |
 //! | `kafka/` | the topic: producer, consumer, dead letters |
 //! | `delivery.rs` | events on their way to the order writer |

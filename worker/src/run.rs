@@ -8,7 +8,7 @@ use crate::gate::Gate;
 use crate::kafka::{DeadLetters, Producer, create_topics, spawn_consumer};
 use crate::mysql::{Session, options};
 use crate::orders::{Memory, Offsets, Refusals, Stored, Writer, announce_stored, cancel_refused};
-use crate::relay::{Relay, Sink};
+use crate::relay::{Leases, Relay, Sink};
 use crate::schema::{self, Unfit};
 use crate::stop::{self, Stop, Stopper};
 use anyhow::{Context, bail};
@@ -90,7 +90,7 @@ async fn wait_for_schema(opts: &Opts) -> anyhow::Result<()> {
 
 async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Result<()> {
     let session = || Session::new(opts.clone());
-    let gate = Gate::new(&config.redis.url, &config.redis.key_prefix).context("redis.url")?;
+    let gate = Gate::new(&config.redis).context("redis.url")?;
     gate.enter().await.context("redis.url")?;
     let gate = Arc::new(gate);
     let figures = Arc::new(Figures::default());
@@ -126,9 +126,11 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
         stop: stop.clone(),
         memory: Memory::default(),
     };
+    let leases = Arc::new(Leases::new());
     let relay = Relay {
         gate: Arc::clone(&gate),
         sink,
+        leases: Arc::clone(&leases),
         stored: stored.clone(),
         figures: Arc::clone(&figures),
         sales: AtomicUsize::new(0),
@@ -164,6 +166,12 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
         bail!("the Kafka consumer has ended and nobody delivers to the order writer any more");
     }
     figures.line();
+    if timeout(LAST_NEWS_PATIENCE, leases.give_back(&gate))
+        .await
+        .is_err()
+    {
+        debug!("the leases are not given back: they lapse");
+    }
     stored.close();
     if timeout(LAST_NEWS_PATIENCE, news).await.is_err() {
         debug!("the module does not hear of the last commits before the next start");

@@ -2,12 +2,10 @@
 
 use crate::cli::Warm;
 use crate::config::Config;
-use crate::gate;
+use crate::gate::{Gate, Refused};
 use crate::mysql::{Session, options, rows};
 use crate::orders::StockId;
 use anyhow::{Context, bail, ensure};
-use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd};
 use std::io::Write;
 
 /// A stock row.
@@ -31,14 +29,11 @@ enum Warmed {
 /// If any could not be made; the lines say which and why.
 pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> anyhow::Result<()> {
     let mut session = Session::new(options(&config.mysql.url)?);
-    let client = Client::open(config.redis.url.as_str())?;
-    let mut redis = gate::connect(&client)
-        .await
-        .context("cannot connect to Redis")?;
+    let gate = Gate::for_chore(&config.redis).context("redis.url")?;
+    gate.enter().await.context("redis.url")?;
     let mut failed = 0;
     for sid in &warm.sids {
-        let key = format!("{}{sid}", config.redis.key_prefix);
-        match warm_one(&mut session, &mut redis, &key, sid, warm).await {
+        match warm_one(&mut session, &gate, sid, warm).await {
             Ok((Warmed::Created, stock)) => writeln!(
                 out,
                 "{sid}: created, {} of {} units available",
@@ -60,24 +55,20 @@ pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> 
 
 async fn warm_one(
     session: &mut Session,
-    redis: &mut MultiplexedConnection,
-    key: &str,
+    gate: &Gate,
     sid: &str,
     warm: &Warm,
 ) -> anyhow::Result<(Warmed, Stock)> {
     let id: StockId = sid.parse()?;
     let stock = read(session, id).await?;
-    let asked = redis::cmd("SECKILL.INFO").arg(key).exec_async(redis).await;
-    match asked {
-        Ok(()) => return Ok((Warmed::LeftAlone, stock)),
-        Err(error) if error.code() == Some("NOSALE") => {}
-        Err(error) => return Err(error).context("SECKILL.INFO"),
+    match gate.info(sid).await {
+        Ok(_) => return Ok((Warmed::LeftAlone, stock)),
+        Err(Refused::NoSale) => {}
+        Err(refused) => return Err(refused).context("SECKILL.INFO"),
     }
     // If somebody was faster, the module refuses: it never makes a sale over another.
-    create(key, &stock, warm)
-        .exec_async(redis)
-        .await
-        .context("SECKILL.CREATE")?;
+    let created = gate.create(sid, &options_of(&stock, warm)).await;
+    created.context("SECKILL.CREATE")?;
     Ok((Warmed::Created, stock))
 }
 
@@ -94,12 +85,16 @@ async fn read(session: &mut Session, id: StockId) -> anyhow::Result<Stock> {
     Ok(Stock { name, count, sale })
 }
 
-fn create(key: &str, stock: &Stock, warm: &Warm) -> Cmd {
-    let mut command = redis::cmd("SECKILL.CREATE");
-    command.arg(key).arg("STOCK").arg(stock.count);
-    command.arg("SOLD").arg(stock.sale);
+/// What stands behind the sale's name in `SECKILL.CREATE`.
+fn options_of(stock: &Stock, warm: &Warm) -> Vec<String> {
+    let mut options = vec![
+        "STOCK".to_owned(),
+        stock.count.to_string(),
+        "SOLD".to_owned(),
+        stock.sale.to_string(),
+    ];
     if !stock.name.is_empty() {
-        command.arg("NAME").arg(&stock.name);
+        options.extend(["NAME".to_owned(), stock.name.clone()]);
     }
     for (word, value) in [
         ("LIMIT", warm.limit),
@@ -107,9 +102,11 @@ fn create(key: &str, stock: &Stock, warm: &Warm) -> Cmd {
         ("START", warm.start),
         ("END", warm.end),
     ] {
-        if let Some(value) = value {
-            command.arg(word).arg(value);
-        }
+        options.extend(
+            value
+                .into_iter()
+                .flat_map(|value| [word.to_owned(), value.to_string()]),
+        );
     }
-    command
+    options
 }

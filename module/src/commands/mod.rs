@@ -10,6 +10,7 @@ mod events;
 mod get;
 mod given;
 mod info;
+mod lease;
 mod restore;
 mod settle;
 mod try_;
@@ -67,6 +68,7 @@ pub(crate) fn register(context: RawContext) -> Result<(), &'static str> {
         INFO    c"readonly fast"       "read fast"  => info::info;
         EVENTS  c"write"               "write slow blocking" => events::events;
         ACK     c"write fast"          "write fast" => ack::ack;
+        LEASE   c"write fast"          "write fast" => lease::lease;
         PAUSE   c"write fast"          "write fast" => control::pause;
         RESUME  c"write fast"          "write fast" => control::resume;
         CLOSE   c"write fast"          "write fast" => control::close;

@@ -376,8 +376,8 @@ fn info_tells_of_the_node_and_forgets_what_is_gone() {
 fn every_command_has_its_page_in_the_servers_manual() {
     let server = Server::start("module-docs");
     let mut client = server.client();
-    let words = "CREATE ALTER TRY MTRY CONFIRM CANCEL GET USER INFO EVENTS ACK PAUSE RESUME CLOSE \
-                 RESTOCK RESTORE AUDIT APPLY";
+    let words = "CREATE ALTER TRY MTRY CONFIRM CANCEL GET USER INFO EVENTS ACK LEASE PAUSE RESUME \
+                 CLOSE RESTOCK RESTORE AUDIT APPLY";
     let mut list = redis::cmd("COMMAND");
     list.arg(&["LIST", "FILTERBY", "MODULE", "seckill"]);
     let listed: Vec<String> = client.query(&list);

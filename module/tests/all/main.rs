@@ -26,6 +26,8 @@ mod persistence;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod relay_lease;
+#[cfg(test)]
 mod replication;
 #[cfg(test)]
 mod resync;

@@ -3,12 +3,15 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `sink.rs` | where the events go: to the broker, or directly to the order writer |
+//! | `lease.rs` | which of several workers relays a sale |
 //! | `sale.rs` | one sale: read, hand over, acknowledge |
 //! | `mod.rs` | finds the sales, and gives each a task |
 
+mod lease;
 mod sale;
 mod sink;
 
+pub(crate) use lease::Leases;
 pub(crate) use sink::Sink;
 
 use crate::figures::Figures;
@@ -34,6 +37,7 @@ const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Relay {
     pub(crate) gate: Arc<Gate>,
     pub(crate) sink: Sink,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) stored: Stored,
     pub(crate) figures: Arc<Figures>,
     /// How many sales there are: the more, the less often each idle one is asked.
@@ -50,7 +54,7 @@ impl Relay {
         let mut tasks: JoinSet<String> = JoinSet::new();
         let mut running: HashMap<String, AbortHandle> = HashMap::new();
         loop {
-            let sids = relay.gate.sales().await;
+            let sids = relay.gate.sales_in_reach().await;
             while let Some(ended) = tasks.try_join_next() {
                 match ended {
                     Ok(sid) => info!("sale {sid} is gone"),
@@ -62,7 +66,6 @@ impl Relay {
                 Ok(sids) => {
                     for sid in sids {
                         running.entry(sid).or_insert_with_key(|sid| {
-                            info!("sale {sid} is relayed");
                             tasks.spawn(relay_sale(Arc::clone(&relay), sid.clone()))
                         });
                     }
@@ -73,6 +76,7 @@ impl Relay {
                 }
             }
             relay.sales.store(running.len(), Relaxed);
+            relay.leases.count();
             sleep(LOOK_EVERY).await;
         }
     }

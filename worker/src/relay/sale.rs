@@ -34,7 +34,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a run from a place ended.
 #[derive(Debug)]
-enum Ended {
+pub(super) enum Ended {
+    /// This worker has more than its share, and stays away so long that another one can take it.
+    GivenUp(Duration),
+    /// Another worker, named here, has the lease: this one was asleep.
+    Taken(String),
     /// The module's places are others than ours: begin again from them.
     Moved,
     /// The sink did not take a batch.
@@ -59,16 +63,24 @@ pub(super) async fn relay_sale(relay: Arc<Relay>, sid: String) -> String {
     let mut in_trouble = false;
     loop {
         let began = Instant::now();
-        let ended = match relay.gate.places(&sid).await {
-            Ok(places) => run(&relay, &sid, places).await,
-            Err(refused) => Ended::Refused(refused),
-        };
+        let Err(ended) = turn(&relay, &sid).await;
         if began.elapsed() > TROUBLE_PAUSE * 2 {
             backoff.reset();
             in_trouble = false;
         }
         match ended {
-            Ended::Refused(Refused::NoSale) => return sid,
+            Ended::Refused(Refused::NoSale) => {
+                relay.leases.forget(&sid);
+                return sid;
+            }
+            Ended::GivenUp(stay_away) => {
+                sleep(stay_away).await;
+                continue;
+            }
+            Ended::Taken(worker) => {
+                info!("sale {sid} is relayed by {worker} now");
+                continue;
+            }
             Ended::Moved => info!("sale {sid}: the log is sent again from RELAYED"),
             // The order writer has raised an alarm.
             Ended::Undelivered(Undelivered::Halted) => {}
@@ -85,17 +97,23 @@ pub(super) async fn relay_sale(relay: Arc<Relay>, sid: String) -> String {
     }
 }
 
-async fn run(relay: &Relay, sid: &str, places: Places) -> Ended {
+/// Waits for the lease, and relays for as long as it lasts and all goes well.
+async fn turn(relay: &Relay, sid: &str) -> Result<Infallible, Ended> {
+    relay.leases.take(&relay.gate, sid).await?;
+    let places = relay.gate.places(sid).await?;
     let mut under_way = UnderWay {
         relay,
         sid,
         batches: VecDeque::new(),
         arrived: places.relayed,
     };
-    let Err(ended) = read_on(&mut under_way, places.relayed).await;
+    let ended = tokio::select! {
+        Err(ended) = read_on(&mut under_way, places.relayed) => ended,
+        ended = relay.leases.keep(&relay.gate, sid) => ended,
+    };
     // What is still under way must not overtake what is sent again.
     under_way.wait_for_all().await;
-    ended
+    Err(ended)
 }
 
 /// Reads behind `read`, and hands over, for as long as that goes well.
