@@ -3,6 +3,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use seckill_protocol::ReservationState;
+use seckill_sale::decide::IfLate;
 use seckill_sale::{Cursor, Options, RATE_MAX, Rate, UNITS_MAX};
 
 /// When the sales here begin, Unix ms.
@@ -16,7 +17,7 @@ pub(crate) enum Command {
     Tries(Vec<Question>),
     Confirm {
         which: Which,
-        late: bool,
+        if_late: IfLate,
     },
     Cancel(Which),
     Restock(i64),
@@ -248,7 +249,7 @@ impl<'a> Arbitrary<'a> for Command {
             9..=12 => Self::Clock(clock(u)?),
             13..=15 => Self::Confirm {
                 which: which(u)?,
-                late: u.arbitrary()?,
+                if_late: *u.choose(&[IfLate::Refuse, IfLate::Take, IfLate::Refund])?,
             },
             16 | 17 => Self::Cancel(which(u)?),
             18 => Self::Restock(match u.int_in_range(0..=3_u8)? {

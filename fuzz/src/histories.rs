@@ -6,6 +6,7 @@ use crate::copies::{blocks, made};
 use crate::node::Node;
 use crate::snapshot::BETWEEN;
 use seckill_protocol::ReservationState;
+use seckill_sale::decide::IfLate;
 use seckill_sale::{Cursor, Options, Rate, Sale};
 use std::sync::LazyLock;
 
@@ -229,7 +230,7 @@ fn buy(buyer: &'static str, qty: u32, token: Option<&'static str>) -> Command {
 fn confirm(n: u8) -> Command {
     Command::Confirm {
         which: Which::Known(n),
-        late: true,
+        if_late: IfLate::Take,
     }
 }
 

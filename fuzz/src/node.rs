@@ -3,7 +3,7 @@
 use crate::command::{Clock, Command, Fact, Place, Question, Setting, Which};
 use crate::copies::{adds_up, apply, blocks, is_readable, known, made, reloaded};
 use seckill_protocol::{EventId, ReservationId, ReservationState, Uid, UidRef, Verdict};
-use seckill_sale::decide::Decision;
+use seckill_sale::decide::{Decision, IfLate};
 use seckill_sale::{Change, Options, Phase, Refusal, Reservation, Sale, Soft, Try};
 
 /// The latest instant that a clock of signed 64 bits shows, and so the latest epoch.
@@ -113,7 +113,7 @@ impl Node {
             Command::Clock(clock) => self.turn(*clock),
             Command::Try(question) => self.ask(question),
             Command::Tries(questions) => self.ask_all(questions),
-            Command::Confirm { which, late } => self.confirm(*which, *late),
+            Command::Confirm { which, if_late } => self.confirm(*which, *if_late),
             Command::Cancel(which) => self.cancel(*which),
             Command::Restock(delta) => self.restock(*delta),
             Command::Alter(settings) => self.alter(settings),
@@ -374,14 +374,23 @@ impl Node {
         live.map(|r| u128::from(r.qty)).sum()
     }
 
-    fn confirm(&mut self, which: Which, late: bool) {
+    fn confirm(&mut self, which: Which, if_late: IfLate) {
         let rid = self.rid(which);
         let before = self.state(rid);
-        let done = self.perform(|sale, now_ms| sale.decide_confirm(now_ms, rid, late));
+        let late = if_late == IfLate::Take;
+        let (now_ms, refunded) = (self.now_ms, self.sale.is_refund_due(rid));
+        let done = self.carry_out(|sale, _, change| {
+            sale.perform_confirm(now_ms, change, rid, if_late)
+        });
+        let is_late = matches!(done, Err(Refusal::Gone(_) | Refusal::NoStock { .. }));
+        assert_eq!(
+            self.sale.is_refund_due(rid),
+            refunded || is_late && if_late != IfLate::Refuse
+        );
         match (done, before, self.state(rid)) {
             (Ok(()), Some(before), Some(ReservationState::Confirmed)) => {
                 if !before.is_live() {
-                    assert!(before == ReservationState::Expired && late);
+                    assert!(before == ReservationState::Expired && late && !refunded);
                     // What he was granted once is his also above a limit that was lowered since.
                     let reservation = self.sale.reservation(rid).unwrap();
                     let live = self.live_units_of(reservation.uid);

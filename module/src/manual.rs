@@ -165,11 +165,18 @@ pub(crate) const MTRY: Page = Page {
 
 pub(crate) const CONFIRM: Page = Page {
     name: c"SECKILL.CONFIRM",
-    summary: c"Paid: turns held units into sold ones; with LATE also those of an expired hold, if they are there. Again is OK; of one that ended otherwise: -GONE.",
+    summary: c"Paid: turns held units into sold ones; with LATE also those of an expired hold, if they are there. Again is OK; of one that ended otherwise: -GONE, and with LATE or REFUND an event late_payment, once.",
     complexity: c"O(log N), N being the number of reservations",
     arity: -3,
     access: Access::Updates,
-    args: &[RID, Arg::word(c"LATE", c"late").optional()],
+    args: &[
+        RID,
+        Arg::new(
+            c"if-late",
+            Choice(&[Arg::word(c"LATE", c"late"), Arg::word(c"REFUND", c"refund")]),
+        )
+        .optional(),
+    ],
 };
 
 pub(crate) const CANCEL: Page = Page {

@@ -69,6 +69,12 @@ pub enum Fact {
         /// The last event that the copy has of the epochs before.
         previous: EventId,
     },
+    /// Units that were expired or given up were paid for, and are not to be had again: the payment
+    /// is to be refunded. At most once a reservation.
+    LatePayment {
+        /// Which reservation.
+        rid: ReservationId,
+    },
 }
 
 /// Consecutive events of one sale in one epoch.
@@ -224,6 +230,10 @@ enum FactJson {
     Epoch {
         previous: EventId,
     },
+    #[serde(rename = "late_payment")]
+    LatePayment {
+        rid: ReservationId,
+    },
 }
 
 impl EventJson {
@@ -248,6 +258,7 @@ impl EventJson {
             Fact::Restocked { delta } => FactJson::Restocked { delta },
             Fact::Closed => FactJson::Closed,
             Fact::Epoch { previous } => FactJson::Epoch { previous },
+            Fact::LatePayment { rid } => FactJson::LatePayment { rid },
         };
         Self {
             seq: event.seq,
@@ -282,6 +293,7 @@ impl EventJson {
             FactJson::Restocked { delta } => Fact::Restocked { delta },
             FactJson::Closed => Fact::Closed,
             FactJson::Epoch { previous } => Fact::Epoch { previous },
+            FactJson::LatePayment { rid } => Fact::LatePayment { rid },
         };
         Ok(Event {
             seq: self.seq,
@@ -326,6 +338,7 @@ mod tests {
             Fact::Epoch {
                 previous: EventId::new(EPOCH - 1, 9),
             },
+            Fact::LatePayment { rid },
         ];
         EventBatch {
             epoch: EPOCH,

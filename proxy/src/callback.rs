@@ -19,6 +19,19 @@ use std::sync::Arc;
 pub(crate) struct CallbackTable {
     keys: BTreeMap<String, Source>,
     trusted_peers: Option<Vec<String>>,
+    #[serde(default)]
+    late_payment: LatePayment,
+}
+
+/// What becomes of a payment that comes when its hold has lapsed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LatePayment {
+    /// It takes units again if there are any; if there are none it is to be refunded.
+    #[default]
+    Take,
+    /// It is to be refunded.
+    Refuse,
 }
 
 /// The keys of the shop.
@@ -26,6 +39,7 @@ pub(crate) struct Callback {
     keys: Arc<Live<Ring<Vec<u8>>>>,
     /// Where it has to come from, too.
     peers: Option<Networks>,
+    late_payment: LatePayment,
 }
 
 // === impl Callback ===
@@ -38,6 +52,7 @@ impl Callback {
         Some(Self {
             peers: peers.map(|texts| Networks::new("shop.callback.trusted_peers", texts, mistakes)),
             keys: Arc::new(keys?),
+            late_payment: table.late_payment,
         })
     }
 
@@ -53,6 +68,11 @@ impl Callback {
                 keys.keys()
                     .any(|key| verify_slices_are_equal(key, said).is_ok())
             })
+    }
+
+    /// What becomes of a payment that comes late.
+    pub(crate) const fn late_payment(&self) -> LatePayment {
+        self.late_payment
     }
 
     /// The keys.

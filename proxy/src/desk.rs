@@ -3,6 +3,7 @@
 
 use crate::answer::Answer;
 use crate::buy::{self, Wanted};
+use crate::callback::Callback;
 use crate::code::Code;
 use crate::counters::Counters;
 use crate::forward::{Forward, Passages};
@@ -214,7 +215,10 @@ impl Case<'_> {
         if !self.is_shops() {
             return Err(Problem::NotTheShop);
         }
-        self.settle(sid, parse(rid)?, Outcome::Confirm).await
+        let callback = self.site.callback.as_ref();
+        let late_payment = callback.map(Callback::late_payment).unwrap_or_default();
+        let outcome = Outcome::Confirm(late_payment);
+        self.settle(sid, parse(rid)?, outcome).await
     }
 
     async fn reservation(&mut self, sid: &str, rid: ReservationId) -> Result<Reservation, Problem> {
@@ -239,7 +243,7 @@ impl Case<'_> {
         match settled {
             Ok(()) => {
                 self.notes.code = match outcome {
-                    Outcome::Confirm => Code::Confirmed,
+                    Outcome::Confirm(_) => Code::Confirmed,
                     Outcome::Cancel => Code::Cancelled,
                 };
                 Ok(Answer::reservation(sid, &reservation).into())

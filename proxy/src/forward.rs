@@ -5,6 +5,7 @@
 //! cancel what the second has just bought. This holds within one proxy; across several the shop
 //! must answer a reservation that it has seen as it did the first time.
 
+use crate::callback::LatePayment;
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::pauses::Pauses;
 use crate::problem::Problem;
@@ -174,7 +175,9 @@ impl Forward {
     fn outcome(&self, status: StatusCode) -> Option<Outcome> {
         if status.is_success() {
             let confirms = self.how.on_success == OnSuccess::Confirm;
-            confirms.then_some(Outcome::Confirm)
+            // Units that lapsed while the shop was busy are taken again if there are any: it has said
+            // yes.
+            confirms.then_some(Outcome::Confirm(LatePayment::Take))
         } else if status.is_client_error() {
             self.failed(self.how.on_client_error)
         } else if status.is_server_error() {
@@ -203,7 +206,7 @@ impl fmt::Display for Forward {
 
 /// Asks until Redis has answered or there is no point in it any more. The passage ends with it.
 async fn settle(forward: Forward, outcome: Outcome, gate: Arc<Gate>, tried: oneshot::Sender<()>) {
-    let sold = outcome == Outcome::Confirm;
+    let sold = matches!(outcome, Outcome::Confirm(_));
     let patience = if sold { CONFIRM_FOR } else { CANCEL_FOR };
     let since = Instant::now();
     let mut tried = Some(tried);
@@ -245,6 +248,8 @@ mod tests {
     use super::*;
     use crate::route::Fail;
     use seckill_protocol::ReservationState;
+
+    const SOLD: Option<Outcome> = Some(Outcome::Confirm(LatePayment::Take));
 
     const HOW: Forwarding = Forwarding {
         on_success: OnSuccess::Confirm,
@@ -308,8 +313,8 @@ mod tests {
         let again = accepted(&passages, "1002").map(|f| Forward { first: false, ..f });
         let again = again.unwrap();
         for (status, first_outcome, again_outcome) in [
-            (200, Some(Outcome::Confirm), Some(Outcome::Confirm)),
-            (201, Some(Outcome::Confirm), Some(Outcome::Confirm)),
+            (200, SOLD, SOLD),
+            (201, SOLD, SOLD),
             (303, None, None),
             (402, Some(Outcome::Cancel), None),
             (409, Some(Outcome::Cancel), None),

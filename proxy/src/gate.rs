@@ -1,5 +1,6 @@
 //! The questions that the module answers, and what its answers mean.
 
+use crate::callback::LatePayment;
 use crate::convoy;
 use crate::counters::Counters;
 use crate::ledger::Notes;
@@ -63,7 +64,7 @@ pub(crate) struct Decided {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Paid for.
-    Confirm,
+    Confirm(LatePayment),
     /// Turned down.
     Cancel,
 }
@@ -282,11 +283,12 @@ impl Gate {
     ) -> Result<(), NotSettled> {
         let key = self.sales.key(sid);
         let question = match outcome {
-            Outcome::Confirm => {
-                // The shop has said yes. If the hold lapsed meanwhile, LATE takes its units again
-                // as long as there are any.
+            Outcome::Confirm(late_payment) => {
                 let mut question = about("SECKILL.CONFIRM", &key);
-                question.arg(rid.to_string()).arg("LATE");
+                question.arg(rid.to_string()).arg(match late_payment {
+                    LatePayment::Take => "LATE",
+                    LatePayment::Refuse => "REFUND",
+                });
                 question
             }
             Outcome::Cancel => {

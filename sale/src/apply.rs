@@ -165,6 +165,7 @@ impl Sale {
             Effect::Restored(reservation) => self.put_back(reservation),
             Effect::Recounted { total, sold_before } => self.set_units(*total, *sold_before),
             Effect::Joined { previous } => self.join(*previous),
+            Effect::LatePayment { at_ms, rid } => self.pay_late(*at_ms, *rid),
         }
     }
 
@@ -255,6 +256,21 @@ impl Sale {
         self.available += units;
         self.reservations.set_state(position, into);
         Ok(position)
+    }
+
+    /// Writes down that a payment is to be refunded. No unit moves.
+    fn pay_late(&mut self, at_ms: u64, rid: ReservationId) -> Result<(), ApplyError> {
+        self.next_id()?;
+        let (position, state, _) = self.locate(rid)?;
+        if state.is_live() {
+            return Err(ApplyError::WrongState { rid, state });
+        }
+        if self.reservations.is_refund_due(position) {
+            return Err(ApplyError::BadEffect("latepayment"));
+        }
+        self.reservations.owe_refund(position);
+        self.record(at_ms, EntryFact::LatePayment(position));
+        Ok(())
     }
 
     fn restock(&mut self, at_ms: u64, delta: i64) -> Result<(), ApplyError> {

@@ -34,6 +34,19 @@ enum Judgement {
     Admitted(Buyer),
 }
 
+/// What becomes of a payment that comes when its hold has ended: the shop's policy, said with each
+/// confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfLate {
+    /// It is refused, and nothing is written down: whoever asks sees to it himself.
+    Refuse,
+    /// Units of an expired hold are taken again; if they are not to be had, the payment is to be
+    /// refunded.
+    Take,
+    /// It is to be refunded, whether there are units or not.
+    Refund,
+}
+
 /// Why a command is refused. A rejected TRY is no refusal: it has a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -188,6 +201,29 @@ impl Sale {
             fenced,
         };
         self.step(change, |_| Ok(((), Some(effect))))
+    }
+
+    /// `CONFIRM`: what cannot be confirmed because it came late is written down as a payment to be
+    /// refunded, once, and refused all the same.
+    ///
+    /// # Errors
+    /// As for [`decide_confirm`](Self::decide_confirm).
+    pub fn perform_confirm(
+        &mut self,
+        now_ms: u64,
+        change: &mut Change,
+        rid: ReservationId,
+        if_late: IfLate,
+    ) -> Result<(), Refusal> {
+        let takes = if_late == IfLate::Take;
+        let confirmed = self.perform(now_ms, change, |sale| {
+            sale.decide_confirm(now_ms, rid, takes)
+        });
+        let is_late = matches!(confirmed, Err(Refusal::Gone(_) | Refusal::NoStock { .. }));
+        if is_late && if_late != IfLate::Refuse {
+            self.step(change, |sale| sale.decide_refund(now_ms, rid))?;
+        }
+        confirmed
     }
 
     fn step<'a, T>(
@@ -355,7 +391,8 @@ impl Sale {
         self.reservations.rid(live.latest)
     }
 
-    /// `CONFIRM`. Repeating it is fine. With `late` an expired reservation takes its units again.
+    /// `CONFIRM`. Repeating it is fine. With `late` an expired reservation takes its units again,
+    /// unless its payment is to be refunded.
     ///
     /// # Errors
     /// [`Refusal::NoReservation`], [`Refusal::Gone`], or [`Refusal::NoStock`] when it is late and
@@ -371,7 +408,7 @@ impl Sale {
         match reservation.state {
             ReservationState::Held => Ok(((), confirm)),
             ReservationState::Confirmed => Ok(((), None)),
-            ReservationState::Expired if late => {
+            ReservationState::Expired if late && !self.is_refund_due(rid) => {
                 // He may have bought again in the meantime: then this one stays gone.
                 let buyer = self.reservations.buyer(reservation.uid);
                 if self.limit_reached(buyer, reservation.qty).is_some() {
@@ -386,6 +423,12 @@ impl Sale {
             }
             state => Err(Refusal::Gone(state)),
         }
+    }
+
+    /// A payment for what has ended is to be refunded; once.
+    fn decide_refund(&self, now_ms: u64, rid: ReservationId) -> Decision<'static, ()> {
+        let effect = Effect::LatePayment { at_ms: now_ms, rid };
+        Ok(((), (!self.is_refund_due(rid)).then_some(effect)))
     }
 
     /// `CANCEL`. Repeating it is fine.

@@ -107,6 +107,13 @@ pub enum Effect<'a> {
         /// MySQL's place.
         previous: EventId,
     },
+    /// What was expired or given up was paid for, and is to be refunded.
+    LatePayment {
+        /// When, Unix ms.
+        at_ms: u64,
+        /// Which reservation.
+        rid: ReservationId,
+    },
 }
 
 /// Units that are granted.
@@ -279,6 +286,7 @@ mod tag {
     pub(super) const RESTORED: u8 = 15;
     pub(super) const RECOUNTED: u8 = 16;
     pub(super) const JOINED: u8 = 17;
+    pub(super) const LATE_PAYMENT: u8 = 18;
 }
 
 impl<'a> Effect<'a> {
@@ -351,6 +359,7 @@ impl<'a> Effect<'a> {
                 out.push(tag::JOINED);
                 put_id(out, *previous);
             }
+            Self::LatePayment { at_ms, rid } => put_step(out, tag::LATE_PAYMENT, *at_ms, *rid),
         }
     }
 
@@ -402,6 +411,10 @@ impl<'a> Effect<'a> {
             }),
             tag::JOINED => Ok(Self::Joined {
                 previous: reader.id()?,
+            }),
+            tag::LATE_PAYMENT => Ok(Self::LatePayment {
+                at_ms: reader.instant()?,
+                rid: reader.rid()?,
             }),
             _ => Err(DecodeError::Field("effect")),
         }

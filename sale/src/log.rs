@@ -31,6 +31,7 @@ pub(crate) enum EntryFact {
     Closed,
     Opened(Box<Opened>),
     Epoch(Box<EventId>),
+    LatePayment(Position),
 }
 
 /// What a sale began with.
@@ -55,9 +56,10 @@ impl EntryFact {
     /// The reservation that it speaks of.
     pub(crate) const fn position(&self) -> Option<Position> {
         match self {
-            Self::Confirmed(position) | Self::Cancelled(position) | Self::Expired(position) => {
-                Some(*position)
-            }
+            Self::Confirmed(position)
+            | Self::Cancelled(position)
+            | Self::Expired(position)
+            | Self::LatePayment(position) => Some(*position),
             Self::Restocked(_) | Self::Closed | Self::Opened(_) | Self::Epoch(_) => None,
         }
     }

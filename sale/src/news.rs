@@ -68,6 +68,7 @@ impl News {
             | Effect::Confirmed { .. }
             | Effect::Cancelled { .. }
             | Effect::Expired { .. }
+            | Effect::LatePayment { .. }
             | Effect::Relayed(_)
             | Effect::Stored(_)
             | Effect::TookOver { fenced: false, .. }

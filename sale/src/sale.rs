@@ -190,6 +190,13 @@ impl Sale {
         self.reservations.at(self.reservations.find(rid)?)
     }
 
+    /// Whether a payment for a reservation came too late and is to be refunded.
+    #[must_use]
+    pub fn is_refund_due(&self, rid: ReservationId) -> bool {
+        let position = self.reservations.find(rid);
+        position.is_some_and(|position| self.reservations.is_refund_due(position))
+    }
+
     /// All reservations of a buyer, whatever became of them, latest first.
     pub fn reservations_of(&self, uid: UidRef<'_>) -> impl Iterator<Item = Reservation<'_>> {
         self.reservations.all_of(uid)
@@ -305,6 +312,9 @@ impl Sale {
                     EntryFact::Closed => Fact::Closed,
                     EntryFact::Epoch(previous) => Fact::Epoch {
                         previous: **previous,
+                    },
+                    EntryFact::LatePayment(position) => Fact::LatePayment {
+                        rid: rid(*position)?,
                     },
                 };
                 (entry.id, entry.at_ms, fact)

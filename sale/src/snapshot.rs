@@ -29,7 +29,8 @@ const ENTRIES: u8 = 3;
 const HAS_OLDER: u8 = 0b100;
 const HAS_TOKEN: u8 = 0b1000;
 const IS_SINGLE: u8 = 0b1_0000;
-const ITEM_BITS: u8 = STATE_BITS | HAS_OLDER | HAS_TOKEN | IS_SINGLE;
+const REFUND_DUE: u8 = 0b10_0000;
+const ITEM_BITS: u8 = STATE_BITS | HAS_OLDER | HAS_TOKEN | IS_SINGLE | REFUND_DUE;
 
 /// Why blocks do not make a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -121,18 +122,25 @@ impl Sale {
             put_number(out, reservation.rid.0.seq - seq);
             put_number(out, reservation.at_ms - at_ms);
             let has_older = self.reservations.has_older(position);
-            put_item(out, &reservation, has_older);
+            let refund_due = self.reservations.is_refund_due(position);
+            put_item(out, &reservation, has_older, refund_due);
             before = Some(reservation);
         }
     }
 }
 
-fn put_item(out: &mut Vec<u8>, reservation: &Reservation<'_>, has_older: bool) {
+fn put_item(
+    out: &mut Vec<u8>,
+    reservation: &Reservation<'_>,
+    has_older: bool,
+    refund_due: bool,
+) {
     let mut bits = state_code(reservation.state);
     for (bit, is_set) in [
         (HAS_OLDER, has_older),
         (HAS_TOKEN, reservation.token.is_some()),
         (IS_SINGLE, reservation.qty == 1),
+        (REFUND_DUE, refund_due),
     ] {
         bits |= if is_set { bit } else { 0 };
     }
@@ -155,6 +163,7 @@ mod fact {
     pub(super) const CLOSED: u8 = 5;
     pub(super) const OPENED: u8 = 6;
     pub(super) const EPOCH: u8 = 7;
+    pub(super) const LATE_PAYMENT: u8 = 8;
 }
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
@@ -179,6 +188,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
             out.push(fact::EPOCH);
             put_id(out, **previous);
         }
+        EntryFact::LatePayment(position) => put_step(out, fact::LATE_PAYMENT, *position),
     }
 }
 
@@ -299,7 +309,10 @@ impl Sale {
                 token,
                 restored,
             };
-            self.load_reservation(&reservation, bits & HAS_OLDER != 0)?;
+            let position = self.load_reservation(&reservation, bits & HAS_OLDER != 0)?;
+            if bits & REFUND_DUE != 0 {
+                self.reservations.owe_refund(position);
+            }
             if reader.is_empty() {
                 return Ok(());
             }
@@ -310,13 +323,13 @@ impl Sale {
         &mut self,
         reservation: &Reservation<'_>,
         has_older: bool,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<Position, RestoreError> {
         let rid = reservation.rid;
         if rid.0 > self.head {
             return Err(RestoreError::Reservation(rid));
         }
         let loaded = self.reservations.load(reservation, has_older);
-        loaded.map(|_| ()).ok_or(RestoreError::Reservation(rid))
+        loaded.ok_or(RestoreError::Reservation(rid))
     }
 
     fn take_entries(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
@@ -359,6 +372,7 @@ fn take_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
                 sold: reader.number()?,
             })),
             fact::EPOCH => EntryFact::Epoch(Box::new(reader.id()?)),
+            fact::LATE_PAYMENT => EntryFact::LatePayment(reader.number_u32("position")?),
             _ => return Err(DecodeError::Field("fact")),
         },
     })

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Carries each acceptance from Redis through Kafka into an order in MySQL.
 #[derive(Debug, Parser)]
@@ -29,6 +30,67 @@ pub(crate) enum Chore {
     Warm(Warm),
     /// Relays and writes orders until SIGTERM.
     Run,
+    /// Shows what lies in the dead topic, sends it again, or drops it.
+    Dead(Dead),
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Args)]
+pub(crate) struct Dead {
+    #[command(subcommand)]
+    pub(crate) chore: DeadChore,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadChore {
+    /// Lists the letters that nobody has dealt with.
+    List {
+        /// Also those that somebody has.
+        #[arg(long)]
+        all: bool,
+        /// For a program.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends letters to the topic again: once the stock row is there, or a newer worker.
+    Replay(Which),
+    /// Says that nothing is to be done about letters any more.
+    Drop(Which),
+}
+
+/// Which letters.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Where the letters lie, as `list` shows it.
+    #[arg(value_name = "PARTITION:OFFSET", conflicts_with = "all")]
+    pub(crate) letters: Vec<Place>,
+
+    /// All that nobody has dealt with.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Where a letter lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once(':');
+        let place = parts.and_then(|(partition, offset)| {
+            Some(Self {
+                partition: partition.parse().ok()?,
+                offset: offset.parse().ok()?,
+            })
+        });
+        place.ok_or("expected <partition>:<offset>, such as 0:12")
+    }
 }
 
 /// Which sales, and with what options.

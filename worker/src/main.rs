@@ -7,6 +7,7 @@
 //! | `cli.rs`, `config.rs` | the command line, and `worker.toml` |
 //! | `schema.rs` | `migrate`: the tables of MySQL |
 //! | `warm.rs` | `warm`: a sale in Redis out of a stock row |
+//! | `dead.rs` | `dead`: what lies in the dead topic, and what becomes of it |
 //! | `run.rs` | `run`: puts the following together |
 //! | `gate.rs`, `gate/` | the module, wherever the sales are |
 //! | `relay/` | every sale's log to the sink, from where it was |
@@ -23,6 +24,7 @@
 mod backoff;
 mod cli;
 mod config;
+mod dead;
 mod delivery;
 mod figures;
 mod gate;
@@ -62,8 +64,9 @@ async fn main() -> anyhow::Result<()> {
         }
         Some(Chore::Warm(chore)) => warm::warm(&config, &chore, &mut stdout()).await,
         Some(Chore::Run) => run::run(config).await,
+        Some(Chore::Dead(chore)) => dead::dead(&config, &chore, &mut stdout()).await,
         None => {
-            let expected = "expected one of migrate, warm, run, or --test";
+            let expected = "expected one of migrate, warm, run, dead, or --test";
             let kind = clap::error::ErrorKind::MissingSubcommand;
             Cli::command().error(kind, expected).exit()
         }

@@ -35,6 +35,10 @@ pub(crate) enum Failure {
     /// The data is refused, and will be each time.
     #[error("{0}")]
     Data(ServerError),
+    /// The tables or the rights are not what this program needs, whatever the data: somebody has to
+    /// mend them, and then the same work succeeds.
+    #[error("{0}")]
+    Unfit(ServerError),
 }
 
 /// The options of every connection: UTC, strict, READ COMMITTED, short waits.
@@ -142,10 +146,10 @@ impl Failure {
     pub(crate) const fn is_misconfigured(&self) -> bool {
         matches!(
             self,
-            Self::Away(Error::Server(ServerError {
+            Self::Unfit(ServerError {
                 code: 1044 | 1045 | 1049,
                 ..
-            }))
+            })
         )
     }
 
@@ -154,21 +158,26 @@ impl Failure {
     }
 }
 
+/// What each error asks for:
+///
+/// | | errors of MySQL and MariaDB | the transaction is |
+/// | --- | --- | --- |
+/// | `Again` | 1205 lock wait timeout, 1213 deadlock, 1020 changed since it was read | rolled back and run again after a moment |
+/// | `Away` | no connection or answer, 1040, 1203 and 1226 (too many connections), 1053 and 1077 (shutdown), 1152 to 1161 (the network), 1290, 1792 and 1836 (read only), 1317, 1927 and 1969 (killed, took too long), 1021 and 1114 (disk full), and whatever is not known | replayed on a new connection, for as long as it takes; the cursor says whether a COMMIT took place |
+/// | `Data` | 1048 NULL, 1062 duplicate, 1216, 1217, 1451 and 1452 foreign key, 1264, 1265, 1292, 1366, 1406 and 1690 value, 1369 CHECK OPTION, 1644 SIGNAL, 3819 and 4025 CHECK | taken apart until the one order is found: that is refused and the others go on. What is not the insert of an order halts its sale |
+/// | `Unfit` | 1044, 1045, 1049, 1142, 1143 and 1227 (no right, no database), 1054 and 1136 (columns), 1064, 1146 and 1364 (table, value missing) | as `Away`, with an alarm that is repeated: nobody is turned away for a table that somebody changed |
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let Error::Server(server) = error else {
             return Self::Away(error);
         };
         match server.code {
-            // deadlock; lock wait timeout; changed since the snapshot (MariaDB)
-            1213 | 1205 | 1020 => Self::Again(Error::Server(server)),
-            // NULL, duplicate, range, missing value, value, length, cut, foreign key, arithmetic,
-            // CHECK of MySQL, CHECK of MariaDB
-            1048 | 1062 | 1264 | 1265 | 1292 | 1364 | 1366 | 1406 | 1452 | 1690 | 3819 | 4025 => {
-                Self::Data(server)
+            1205 | 1213 | 1020 => Self::Again(Error::Server(server)),
+            1048 | 1062 | 1216 | 1217 | 1264 | 1265 | 1292 | 1366 | 1369 | 1406 | 1451 | 1452
+            | 1644 | 1690 | 3819 | 4025 => Self::Data(server),
+            1044 | 1045 | 1049 | 1054 | 1064 | 1136 | 1142 | 1143 | 1146 | 1227 | 1364 => {
+                Self::Unfit(server)
             }
-            // Too many connections, shutdown, read only, disk full, a missing table …: all of
-            // them end when somebody mends the server, and then the same work succeeds.
             _ => Self::Away(Error::Server(server)),
         }
     }
@@ -192,7 +201,9 @@ mod tests {
         assert!(matches!(of_code(1213), Failure::Again(_)), "deadlock");
         assert!(matches!(of_code(1062), Failure::Data(_)), "duplicate");
         assert!(matches!(of_code(1053), Failure::Away(_)), "shutdown");
-        assert!(matches!(of_code(1146), Failure::Away(_)), "missing table");
+        assert!(matches!(of_code(1290), Failure::Away(_)), "read only");
+        assert!(matches!(of_code(1146), Failure::Unfit(_)), "missing table");
+        assert!(matches!(of_code(60_000), Failure::Away(_)), "never seen");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::figures::Figures;
 use crate::gate::Gate;
 use crate::kafka::{DeadLetters, Producer, create_topics, spawn_consumer};
 use crate::mysql::{Session, options};
-use crate::orders::{Memory, Offsets, Refusals, Stored, Writer, announce_stored, cancel_refused};
+use crate::orders::{
+    Memory, Offsets, Pulse, Refusals, Stored, Writer, announce_stored, cancel_refused,
+};
 use crate::relay::{Leases, Relay, Sink};
 use crate::schema::{self, Unfit};
 use crate::stop::{self, Stop, Stopper};
@@ -97,6 +99,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
     let stored = Stored::default();
     let refusals = Refusals::default();
     let offsets = Offsets::default();
+    let pulse = Pulse::default();
     let (intake, deliveries) = mpsc::channel::<Delivery>(DELIVERIES_MAX);
 
     let (sink, producer, consumer) = match config.broker {
@@ -120,6 +123,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
             .clone()
             .map(|producer| DeadLetters::new(producer, config.kafka.dead_topic)),
         offsets,
+        pulse: pulse.clone(),
         stored: stored.clone(),
         refusals: refusals.clone(),
         figures: Arc::clone(&figures),
@@ -146,6 +150,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
             relay.run(),
             cancel_refused(&refusals, &gate, session()),
             figures.report(),
+            pulse.watch(),
         )
     };
     // These may be dropped in the middle of anything: they do it again after the next start.

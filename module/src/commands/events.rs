@@ -170,6 +170,7 @@ fn line(epoch: u64, event: &Event) -> String {
         Fact::Restocked { delta } => write!(line, "restocked delta={delta}"),
         Fact::Closed => write!(line, "closed"),
         Fact::Epoch { previous } => write!(line, "epoch previous={previous}"),
+        Fact::LatePayment { rid } => write!(line, "late_payment rid={rid}"),
     };
     // Writing to a string does not fail.
     written.map(|()| line).unwrap_or_default()

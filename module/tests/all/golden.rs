@@ -2,16 +2,18 @@
 //!
 //! `tests/golden/` has, for each version of the encoding, an RDB file, an AOF with every kind of
 //! effect, and what a server shows of them. They are never written again: a version that changes the
-//! encoding adds its own, by running the ignored test below once.
+//! encoding adds its own, and so does one that lets it say more (1.1: late payments), by running the
+//! ignored test below once.
 
 use crate::common::{Client, Server, accepted, skip_in};
 use seckill_testbed::{Clock, Part, Place, Redis, User};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VERSION: &str = "1";
+/// The latest; its files have all of `SALES`.
+const VERSION: &str = "1.1";
 const FIRST_MS: u64 = 1_763_800_000_000;
-const SALES: [&str; 3] = ["sold", "lost", "{tag}empty"];
+const SALES: [&str; 4] = ["sold", "lost", "{tag}empty", "unpaid"];
 const BUYERS: [&str; 6] = ["u1", "u2", "Žofie-7", "many", "late", "gone"];
 
 fn golden(name: &str) -> PathBuf {
@@ -25,7 +27,7 @@ fn data(place: &Place) -> PathBuf {
 }
 
 /// All that a client can see of the sales, but what is the node's own.
-fn shown(client: &mut Client) -> String {
+fn shown(client: &mut Client, sales: &[&str]) -> String {
     let mut text = String::new();
     let mut show = |client: &mut Client, line: &str| {
         let reply = client
@@ -33,7 +35,7 @@ fn shown(client: &mut Client) -> String {
             .unwrap_or_else(|error| panic!("{line}: {error}"));
         text.push_str(&format!("{line}\n{}\n\n", plain(&reply)));
     };
-    for sid in SALES {
+    for sid in sales {
         show(client, &format!("SECKILL.AUDIT {sid}"));
         for buyer in BUYERS {
             show(client, &format!("SECKILL.USER {sid} {buyer}"));
@@ -109,7 +111,16 @@ fn make_sales(client: &mut Client, clock: &Clock) {
         .run(&format!("SECKILL.MTRY sold {}", uids.join(" ")))
         .unwrap();
     let late = accepted(client.try_("sold late"));
+    client.text("SECKILL.CREATE unpaid STOCK 2 HOLD 60000");
+    let unpaid = accepted(client.try_("unpaid late"));
+    let refused = accepted(client.try_("unpaid gone"));
     clock.advance_ms(70_000).unwrap();
+    let refund = client.error(&format!("SECKILL.CONFIRM unpaid {refused} REFUND"));
+    assert_eq!(refund, "GONE reservation is expired");
+    accepted(client.try_("unpaid u1"));
+    accepted(client.try_("unpaid u2"));
+    let refund = client.error(&format!("SECKILL.CONFIRM unpaid {unpaid} LATE"));
+    assert_eq!(refund, "NOSTOCK 0 units available");
     client.run("SECKILL.EVENTS sold").unwrap();
     client.text(&format!("SECKILL.CONFIRM sold {late} LATE"));
     client.text("SECKILL.RESTOCK sold 5");
@@ -140,6 +151,7 @@ fn make_sales(client: &mut Client, clock: &Clock) {
     accepted(client.try_("sold u2"));
     client.text("SECKILL.CLOSE {tag}empty");
     client.text("SECKILL.CANCEL lost 1763700000000-2");
+    client.text("SECKILL.RESUME unpaid");
 }
 
 #[test]
@@ -152,7 +164,7 @@ fn write_the_files_of_this_version() {
     let redis = Redis::start_with_clock(&place, &lines, &clock).unwrap();
     let mut client = Client::of(&redis);
     make_sales(&mut client, &clock);
-    let text = shown(&mut client);
+    let text = shown(&mut client, &SALES);
     client.text("SAVE");
     let folder = data(&place);
     fs::create_dir_all(golden("")).unwrap();
@@ -185,13 +197,13 @@ fn loaded(name: &str, version: &str, kind: &str) -> (Redis, Clock, Place) {
 #[test]
 fn the_files_of_every_version_load_and_show_what_they_showed() {
     skip_in!(Aof, Replica, Cluster: "loads files into one server");
-    for version in ["1"] {
+    for (version, sales) in [("1", &SALES[..3]), (VERSION, &SALES)] {
         let expected = fs::read_to_string(golden(&format!("{version}.txt"))).unwrap();
         for kind in ["rdb", "aof"] {
             let name = format!("module-golden-{version}-{kind}");
             let (redis, _clock, _place) = loaded(&name, version, kind);
             let mut client = Client::of(&redis);
-            let found = shown(&mut client);
+            let found = shown(&mut client, sales);
             for (found, expected) in found.lines().zip(expected.lines()) {
                 assert_eq!(found, expected, "version {version}, {kind}");
             }

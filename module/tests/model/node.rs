@@ -90,15 +90,21 @@ impl Node {
             }
             "CONFIRM" => {
                 let rid = rest.rid()?;
-                let late = match rest.next() {
-                    None => false,
-                    Some(word) if word.eq_ignore_ascii_case(b"LATE") => true,
-                    Some(word) => return unknown(word, "LATE"),
-                };
+                let word = rest.next();
+                match word.map(<[u8]>::to_ascii_uppercase).as_deref() {
+                    None | Some(b"LATE" | b"REFUND") => {}
+                    Some(_) => return unknown(word.unwrap(), "LATE or REFUND"),
+                }
+                let late = word.is_some_and(|word| word.eq_ignore_ascii_case(b"LATE"));
                 if rest.next().is_some() {
                     return wrong_number();
                 }
-                self.write(sid)?.confirm(now, rid, late)?;
+                let sale = self.write(sid)?;
+                let confirmed = sale.confirm(now, rid, late);
+                if word.is_some() && confirmed.is_err() {
+                    sale.owe_refund(now, rid);
+                }
+                confirmed?;
             }
             "CANCEL" => {
                 let rid = rest.rid()?;
@@ -226,6 +232,7 @@ fn lines(batch: &EventBatch) -> Vec<Reply> {
                 format!("accepted qty={qty} deadline={deadline} token={token} uid={uid}")
             }
             Fact::Confirmed { rid } => format!("confirmed rid={rid}"),
+            Fact::LatePayment { rid } => format!("late_payment rid={rid}"),
             Fact::Cancelled { rid } => format!("cancelled rid={rid}"),
             Fact::Expired { rid } => format!("expired rid={rid}"),
             Fact::Restocked { delta } => format!("restocked delta={delta}"),

@@ -302,7 +302,8 @@ impl Random {
         };
         let mut words = vec![name.as_bytes().to_vec(), rid.into_bytes()];
         if name == "CONFIRM" && self.one_in(2) {
-            words.push(b"LATE".to_vec());
+            let word = if self.one_in(3) { "REFUND" } else { "LATE" };
+            words.push(word.as_bytes().to_vec());
         }
         words
     }

@@ -42,6 +42,7 @@ pub(crate) struct Reservation {
     /// None: sold at once.
     pub(crate) deadline: Option<u64>,
     token: Option<Vec<u8>>,
+    refund_due: bool,
 }
 
 impl Sale {
@@ -212,6 +213,7 @@ impl Sale {
             at: now,
             deadline,
             token,
+            refund_due: false,
         });
         rid
     }
@@ -221,16 +223,20 @@ impl Sale {
     pub(crate) fn confirm(&mut self, now: u64, rid: ReservationId, late: bool) -> Refused<()> {
         let available = self.available();
         let Reservation {
-            qty, state, uid, ..
+            qty,
+            state,
+            uid,
+            refund_due,
+            ..
         } = self.find(rid)?;
-        let (qty, state, uid) = (*qty, *state, uid.clone());
+        let (qty, state, uid, refund_due) = (*qty, *state, uid.clone(), *refund_due);
         // The design says nothing of it: who has bought again meanwhile stays within his LIMIT.
         let live = self.live_units(&uid);
         let allowed = self.limit == 0 || live == 0 || live + qty <= self.limit;
         match state {
             Confirmed => return Ok(()),
             Held => {}
-            Expired if late && allowed => {
+            Expired if late && allowed && !refund_due => {
                 if available < qty {
                     return Err(format!("NOSTOCK {available} units available"));
                 }
@@ -240,6 +246,16 @@ impl Sale {
         self.find(rid)?.state = Confirmed;
         self.log(now, Fact::Confirmed { rid });
         Ok(())
+    }
+
+    /// A payment that is not taken, if the reservation ever was.
+    pub(crate) fn owe_refund(&mut self, now: u64, rid: ReservationId) {
+        if let Ok(reservation) = self.find(rid)
+            && !reservation.refund_due
+        {
+            reservation.refund_due = true;
+            self.log(now, Fact::LatePayment { rid });
+        }
     }
 
     pub(crate) fn cancel(&mut self, now: u64, rid: ReservationId) -> Refused<()> {

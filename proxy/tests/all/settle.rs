@@ -9,10 +9,14 @@ const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
 fn stand(name: &str, mode: &str) -> Stand {
+    stand_with(name, mode, "")
+}
+
+fn stand_with(name: &str, mode: &str, lines: &str) -> Stand {
     let keys = Place::temporary("callback").unwrap();
     let path = keys.path().join("key");
     fs::write(&path, format!("{KEY}\n")).unwrap();
-    let table = format!("keys.k1 = {{ file = {path:?} }}");
+    let table = format!("keys.k1 = {{ file = {path:?} }}\n{lines}");
     let table: Table = table.parse().unwrap();
     let stand = Stand::start_with(name, mode, |s| s.with("shop.callback", table.clone()));
     stand.create("1001", &["STOCK", "10"]);
@@ -100,6 +104,36 @@ fn the_shop_says_what_is_paid_for_and_nobody_else_does() {
     );
     let late = status(&stand, "POST", &format!("{other}/confirm"), &shop);
     assert_eq!(late, word(409, "wrong_state"));
+}
+
+#[test]
+fn a_late_payment_follows_the_policy_and_is_told_apart_for_the_refund() {
+    let key = format!("Bearer {KEY}");
+    let shop = [("Authorization", key.as_str())];
+    for (policy, units, answer) in [
+        ("take", "2", word(200, "confirmed")),
+        ("take", "1", word(409, "wrong_state")),
+        ("refuse", "2", word(409, "wrong_state")),
+    ] {
+        let line = format!("late_payment = {policy:?}");
+        let stand = stand_with(&format!("late-{policy}-{units}"), "queue", &line);
+        stand.create("1", &["STOCK", units, "HOLD", "1"]);
+        let path = stand.buy("1", "u7").header("location").unwrap().to_owned();
+        let available = |units: &str| stand.info("1", "available") == units;
+        eventually("it has lapsed", || {
+            let _: redis::Value = stand.redis(&["SECKILL.EVENTS", "1"]);
+            available(units)
+        });
+        let _: String = stand.redis(&["SECKILL.ALTER", "1", "HOLD", "60000"]);
+        stand.buy("1", "u8");
+        for _ in 0..2 {
+            let confirm = format!("{path}/confirm");
+            assert_eq!(status(&stand, "POST", &confirm, &shop), answer, "{policy}");
+        }
+        let log: Vec<String> = stand.redis(&["SECKILL.EVENTS", "1", "FORMAT", "text"]);
+        let refunds = log.iter().filter(|line| line.contains("late_payment")).count();
+        assert_eq!(refunds, usize::from(answer.0 == 409), "{log:?}");
+    }
 }
 
 #[test]

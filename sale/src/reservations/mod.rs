@@ -189,6 +189,13 @@ impl Reservations {
             .is_some_and(records::Slot::has_links)
     }
 
+    /// Whether a payment for a reservation came too late and is to be refunded.
+    pub(crate) fn is_refund_due(&self, position: Position) -> bool {
+        self.records
+            .slot(position)
+            .is_some_and(records::Slot::is_refund_due)
+    }
+
     /// The positions of each run.
     pub(crate) fn runs(&self) -> impl Iterator<Item = std::ops::Range<Position>> {
         let runs = self.runs.as_slice().iter().enumerate();
@@ -503,6 +510,11 @@ impl Reservations {
         if before.is_live() != state.is_live() {
             self.follow_buyer(position, state.is_live());
         }
+    }
+
+    /// A payment for a reservation came too late: from now on it is to be refunded.
+    pub(crate) fn owe_refund(&mut self, position: Position) {
+        self.records.owe_refund(position);
     }
 
     /// Keeps what a buyer's latest reservation knows true, after one of his came to life or ended.

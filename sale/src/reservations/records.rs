@@ -21,6 +21,7 @@ const SLACK_PART: usize = 8;
 const HAS_LINKS: u8 = 0b100;
 const HAS_WIDE_QTY: u8 = 0b1000;
 const HAS_TOKEN: u8 = 0b1_0000;
+const REFUND_DUE: u8 = 0b10_0000;
 
 #[derive(Default)]
 pub(super) struct Records {
@@ -82,6 +83,10 @@ impl Slot {
 
     pub(super) const fn has_links(self) -> bool {
         self.bits & HAS_LINKS != 0
+    }
+
+    pub(super) const fn is_refund_due(self) -> bool {
+        self.bits & REFUND_DUE != 0
     }
 
     const fn text_place(self) -> usize {
@@ -228,6 +233,15 @@ impl Records {
         let chunk = self.chunks.get_mut(at / CHUNK);
         if let Some(slot) = chunk.and_then(|chunk| chunk.slots.get_mut(at % CHUNK)) {
             slot.bits = slot.bits & !STATE_BITS | state_code(state);
+        }
+    }
+
+    /// A payment for it came too late.
+    pub(super) fn owe_refund(&mut self, position: Position) {
+        let at = position as usize;
+        let chunk = self.chunks.get_mut(at / CHUNK);
+        if let Some(slot) = chunk.and_then(|chunk| chunk.slots.get_mut(at % CHUNK)) {
+            slot.bits |= REFUND_DUE;
         }
     }
 

@@ -1,7 +1,7 @@
 //! A sale as the module keeps it: the sale, the node's own state, and every change that was made.
 
 use seckill_protocol::{EventId, ReservationId, UidRef, Verdict};
-use seckill_sale::decide::Decision;
+use seckill_sale::decide::{Decision, IfLate};
 use seckill_sale::{Change, Effect, Options, Payload, Refusal, Sale, Soft, Try};
 
 pub(crate) const EPOCH: u64 = 1_763_800_000_000;
@@ -42,6 +42,18 @@ impl Node {
         let outcome = self
             .sale
             .perform(now_ms, &mut change, |sale| decide(sale, soft));
+        self.keep(&change);
+        outcome
+    }
+
+    pub(crate) fn confirm(
+        &mut self,
+        now_ms: u64,
+        rid: ReservationId,
+        if_late: IfLate,
+    ) -> Result<(), Refusal> {
+        let mut change = self.begin();
+        let outcome = self.sale.perform_confirm(now_ms, &mut change, rid, if_late);
         self.keep(&change);
         outcome
     }

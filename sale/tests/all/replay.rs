@@ -3,6 +3,7 @@
 use crate::common::{EPOCH, Node, apply, bytes, created, reloaded};
 use proptest::prelude::*;
 use seckill_protocol::{EventId, ReservationId, ReservationState, Verdict};
+use seckill_sale::decide::IfLate;
 use seckill_sale::{Cursor, Options, Payload, Rate};
 use std::collections::HashMap;
 
@@ -15,7 +16,7 @@ pub(crate) enum Call {
     },
     Confirm {
         which: usize,
-        late: bool,
+        if_late: IfLate,
     },
     Cancel {
         which: usize,
@@ -46,7 +47,10 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         12 => (0..12_u8, 1..4_u32, prop::option::of(0..3_u8))
             .prop_map(|(uid, qty, token)| Call::Try { uid, qty, token }),
-        4 => (0..40_usize, any::<bool>()).prop_map(|(which, late)| Call::Confirm { which, late }),
+        4 => (0..40_usize, 0..3_usize).prop_map(|(which, word)| Call::Confirm {
+            which,
+            if_late: [IfLate::Refuse, IfLate::Take, IfLate::Refund][word],
+        }),
         4 => (0..40_usize).prop_map(|which| Call::Cancel { which }),
         2 => (-6..8_i64).prop_map(|delta| Call::Restock { delta }),
         1 => (0..4_u32, 1..2_000_u64).prop_map(|(limit, hold_ms)| Call::Alter { limit, hold_ms }),
@@ -173,19 +177,21 @@ pub(crate) fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                     Ok(_) => {}
                 }
             }
-            Call::Confirm { which, late } => {
+            Call::Confirm { which, if_late } => {
                 let Some(rid) = model.reservations.get(which).map(|r| r.0) else {
                     continue;
                 };
-                let done = node
-                    .perform(now_ms, |s, _| s.decide_confirm(now_ms, rid, late))
-                    .is_ok();
+                let refunded = node.sale.is_refund_due(rid);
+                let done = node.confirm(now_ms, rid, if_late).is_ok();
                 model.follow_expiries(&node);
                 let entry = &mut model.reservations[which];
                 if done {
+                    let late = if_late == IfLate::Take && !refunded;
                     assert!(entry.3.is_live() || (late && entry.3 == ReservationState::Expired));
                     entry.3 = ReservationState::Confirmed;
                 }
+                let refunds = !done && if_late != IfLate::Refuse;
+                assert_eq!(node.sale.is_refund_due(rid), refunded || refunds);
             }
             Call::Cancel { which } => {
                 let Some(rid) = model.reservations.get(which).map(|r| r.0) else {

@@ -1,7 +1,8 @@
 //! The order of a TRY's tests, and the rules of a reservation's life.
 
-use crate::common::{EPOCH, Node};
+use crate::common::{EPOCH, Node, bytes, reloaded};
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
+use seckill_sale::decide::IfLate;
 use seckill_sale::{Cursor, Options, Rate, Refusal};
 
 const HOLD_MS: u64 = 900_000;
@@ -192,6 +193,57 @@ fn a_late_payment_takes_the_units_again_if_they_are_there() {
     assert_eq!(node.perform(late, confirm(true)), Ok(()));
     assert_eq!((node.sale.sold(), node.sale.available()), (1, 0));
     assert_eq!(node.buy(late, "u1"), Verdict::Duplicate(rid));
+    node.sale.audit().unwrap();
+}
+
+#[test]
+fn a_payment_that_is_not_taken_is_to_be_refunded_once_and_then_for_ever() {
+    let late = EPOCH + HOLD_MS;
+    let gone = |state| Err(Refusal::Gone(state));
+    let expired = ReservationState::Expired;
+    let events = |node: &Node| {
+        let batch = node.sale.events_after(EventId::ZERO, 100).unwrap();
+        let facts = batch.events.into_iter().map(|event| event.fact);
+        let payments = facts.filter(|fact| matches!(fact, Fact::LatePayment { .. }));
+        payments.count()
+    };
+
+    let mut node = Node::open(1, options());
+    let rid = node.accepted(EPOCH, "u1");
+    let other = node.accepted(late, "u2");
+    assert_eq!(node.confirm(late, rid, IfLate::Refuse), gone(expired));
+    assert_eq!(events(&node), 0, "nobody said what to do with it");
+    let no_stock = Err(Refusal::NoStock { available: 0 });
+    assert_eq!(node.confirm(late, rid, IfLate::Take), no_stock);
+    assert_eq!(events(&node), 1);
+    // The unit comes back, but the money is on its way to the buyer.
+    node.perform(late, |s, _| s.decide_cancel(late, other))
+        .unwrap();
+    for if_late in [IfLate::Take, IfLate::Refund, IfLate::Take] {
+        assert_eq!(node.confirm(late, rid, if_late), gone(expired));
+    }
+    assert_eq!((events(&node), node.sale.available()), (1, 1));
+
+    // Given up, and paid for all the same.
+    let cancelled = gone(ReservationState::Cancelled);
+    assert_eq!(node.confirm(late, other, IfLate::Take), cancelled);
+    assert_eq!(events(&node), 2);
+
+    // Not taken although there is a unit.
+    let mut node = Node::open(2, options());
+    let rid = node.accepted(EPOCH, "u1");
+    for _ in 0..2 {
+        assert_eq!(node.confirm(late, rid, IfLate::Refund), gone(expired));
+    }
+    assert_eq!((events(&node), node.sale.available()), (1, 2));
+    let paid = node.accepted(late, "u2");
+    assert_eq!(node.confirm(late, paid, IfLate::Refund), Ok(()));
+    assert_eq!(events(&node), 1, "in time");
+
+    for copy in [node.replica(), reloaded(&node.sale)] {
+        assert_eq!(bytes(&copy), bytes(&node.sale));
+        assert!(copy.is_refund_due(rid) && !copy.is_refund_due(paid));
+    }
     node.sale.audit().unwrap();
 }
 

@@ -3,19 +3,20 @@
 //! A thread, and not a task, because the library wants to be polled whatever else happens: also
 //! while MySQL is away and the writer takes nothing.
 
-use super::{Callbacks, for_consumer};
+use super::for_consumer;
+use super::reader::Reader;
 use crate::config::Kafka;
 use crate::delivery::{Delivery, Origin};
 use crate::orders::Offsets;
 use crate::stop::Stop;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use seckill_protocol::EventBatch;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -61,7 +62,9 @@ fn consume(
     offsets: &Offsets,
     stop: &Stop,
 ) -> KafkaResult<()> {
-    let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), Callbacks)?;
+    let reader = Reader::new(kafka.topic.clone(), offsets.clone());
+    let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), reader)?;
+    let reader = Arc::clone(consumer.context());
     consumer.subscribe(&[&kafka.topic])?;
     // Read, but not yet taken by the writer.
     let mut waiting: VecDeque<Delivery> = VecDeque::new();
@@ -69,10 +72,11 @@ fn consume(
     let mut paused = false;
     while !stop.is_asked() {
         store(&consumer, &kafka.topic, offsets);
-        hand_over(intake, &mut waiting);
+        hand_over(intake, &mut waiting, offsets);
         let poll = if waiting.is_empty() {
             if paused {
                 consumer.resume(&consumer.assignment()?)?;
+                info!("the order writer has caught up: reading on");
                 paused = false;
             }
             busy_since = None;
@@ -80,15 +84,26 @@ fn consume(
         } else if busy_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
             // Each time, because partitions may have been assigned meanwhile.
             consumer.pause(&consumer.assignment()?)?;
+            if !paused {
+                info!("the order writer is busy: reading no further until it has caught up");
+            }
             paused = true;
             POLL
         } else {
             thread::sleep(WRITER_PAUSE);
             continue;
         };
-        match consumer.poll(poll) {
+        reader.is_paused(paused);
+        let polled = consumer.poll(poll);
+        // Not given to the writer yet: their new owner reads them.
+        let left = reader.take_left();
+        waiting.retain(|delivery| place(delivery).is_none_or(|(number, _)| !left.contains(&number)));
+        match polled {
             None => {}
-            Some(Ok(message)) => waiting.push_back(read(&message)),
+            Some(Ok(message)) => {
+                reader.has_read();
+                waiting.push_back(read(&message));
+            }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
             Some(Err(error)) => warn!("Kafka: {error}"),
         }
@@ -103,15 +118,31 @@ fn consume(
 }
 
 /// Gives the writer what it has room for.
-fn hand_over(intake: &mpsc::Sender<Delivery>, waiting: &mut VecDeque<Delivery>) {
+fn hand_over(
+    intake: &mpsc::Sender<Delivery>,
+    waiting: &mut VecDeque<Delivery>,
+    offsets: &Offsets,
+) {
     while let Some(delivery) = waiting.pop_front() {
+        let place = place(&delivery);
         match intake.try_send(delivery) {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Some((partition, offset)) = place {
+                    offsets.given(partition, offset);
+                }
+            }
             Err(TrySendError::Full(delivery) | TrySendError::Closed(delivery)) => {
                 waiting.push_front(delivery);
                 return;
             }
         }
+    }
+}
+
+fn place(delivery: &Delivery) -> Option<(i32, i64)> {
+    match &delivery.origin {
+        Origin::Topic(message) => Some((message.partition(), message.offset())),
+        Origin::Relay(_) => None,
     }
 }
 
@@ -127,7 +158,7 @@ fn read(message: &BorrowedMessage<'_>) -> Delivery {
 }
 
 /// Stores what the writer has dealt with; the library commits it every second.
-fn store(consumer: &BaseConsumer<Callbacks>, topic: &str, offsets: &Offsets) {
+pub(super) fn store(consumer: &BaseConsumer<Reader>, topic: &str, offsets: &Offsets) {
     for (partition, next) in offsets.take() {
         let mut list = TopicPartitionList::new();
         let stored = list
@@ -136,24 +167,6 @@ fn store(consumer: &BaseConsumer<Callbacks>, topic: &str, offsets: &Offsets) {
         if let Err(error) = stored {
             // The partition belongs to another worker now, which finds MySQL's cursor.
             debug!("offset {next} of partition {partition} is not stored: {error}");
-        }
-    }
-}
-
-/// Says which partitions come and go.
-impl ConsumerContext for Callbacks {
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let numbers = |list: &TopicPartitionList| -> Vec<i32> {
-            let elements = list.elements();
-            elements
-                .iter()
-                .map(TopicPartitionListElem::partition)
-                .collect()
-        };
-        match rebalance {
-            Rebalance::Assign(list) => info!("partitions {:?} are ours", numbers(list)),
-            Rebalance::Revoke(list) => info!("partitions {:?} are no longer ours", numbers(list)),
-            Rebalance::Error(error) => warn!("Kafka: {error}"),
         }
     }
 }

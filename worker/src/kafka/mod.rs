@@ -4,16 +4,21 @@
 //! | --- | --- |
 //! | `topics.rs` | creates the topics |
 //! | `producer.rs` | batches into the topic, with a receipt for each |
-//! | `dead_letters.rs` | what is no message, with its reason and origin |
+//! | `dead_letters.rs` | what is no message or no order, with its reason and origin |
+//! | `letters.rs` | reads them again, for a person |
 //! | `consumer.rs` | the topic to the order writer |
+//! | `reader.rs` | partitions that come and go, and how much there is to read |
 
 mod consumer;
 mod dead_letters;
+mod letters;
 mod producer;
+mod reader;
 mod topics;
 
 pub(crate) use consumer::spawn_consumer;
-pub(crate) use dead_letters::DeadLetters;
+pub(crate) use dead_letters::{DeadLetters, Letter};
+pub(crate) use letters::{KeptLetter, read_letters};
 pub(crate) use producer::{Message, Producer};
 pub(crate) use topics::create_topics;
 
@@ -61,7 +66,10 @@ fn for_consumer(kafka: &Kafka) -> ClientConfig {
     config.set("partition.assignment.strategy", "cooperative-sticky");
     config.set("session.timeout.ms", "6000");
     config.set("heartbeat.interval.ms", "2000");
-    config.set("max.poll.interval.ms", "300000");
+    // The reader polls whatever else happens; the longest it does not is while it drains a partition
+    // that goes. One that hangs is replaced as soon as that is certain.
+    config.set("max.poll.interval.ms", "15000");
+    config.set("statistics.interval.ms", "5000");
     config.set("fetch.wait.max.ms", "100");
     config.set("fetch.queue.backoff.ms", "50");
     config.set("queued.max.messages.kbytes", "16384");

@@ -19,18 +19,37 @@ impl Alarms {
     ///
     /// `follows`: the cause may only be a consequence of an earlier one, which is the one to mend.
     pub(crate) fn raise(&mut self, sid: &str, cause: &str, follows: bool) {
+        if let Some(cause) = self.due(sid, cause, follows) {
+            error!("ALARM: sale {sid} {cause}");
+        }
+    }
+
+    /// Raises an alarm that concerns every sale.
+    pub(crate) fn raise_for_all(&mut self, cause: &str) {
+        if let Some(cause) = self.due("", cause, false) {
+            error!("ALARM: {cause}");
+        }
+    }
+
+    /// What is to be said now, if anything.
+    fn due(&mut self, subject: &str, cause: &str, follows: bool) -> Option<String> {
         let now = Instant::now();
-        let cause = match self.0.get(sid) {
+        let cause = match self.0.get(subject) {
             Some((first, raised)) if follows || first == cause => {
                 if now.duration_since(*raised) < REPEAT {
-                    return;
+                    return None;
                 }
                 first.clone()
             }
             _ => cause.to_owned(),
         };
-        error!("ALARM: sale {sid} {cause}");
-        self.0.insert(sid.to_owned(), (cause, now));
+        self.0.insert(subject.to_owned(), (cause.clone(), now));
+        Some(cause)
+    }
+
+    /// Nothing concerns every sale any more.
+    pub(crate) fn clear_for_all(&mut self) {
+        self.0.remove("");
     }
 
     /// The cause is gone. Returns whether there was an alarm.

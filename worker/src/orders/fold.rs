@@ -4,10 +4,15 @@
 //! does not depend on how the events were cut into batches or how often they were sent: what is at
 //! or before the cursor is skipped, and what does not follow it is left for later.
 
+use super::history::{Reason, Refund, Transition, Who};
 use super::status::Status;
-use seckill_protocol::{Event, EventBatch, EventId, Fact, Token, Uid};
+use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId, Token, Uid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+
+/// The notes of the history.
+const NO_UNITS: &str = "no units";
+const TO_BE_REFUNDED: &str = "paid for and not to be had: to be refunded";
 
 /// The figures of a stock row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +24,16 @@ pub(crate) struct Stock {
 }
 
 /// An order that is in MySQL already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Older {
+    /// Who buys.
+    pub(crate) uid: Box<str>,
     /// Units.
     pub(crate) qty: u32,
     /// Where it stands.
     pub(crate) status: Status,
+    /// Whether it has a row. MySQL may have refused it one: then only its history knows of it.
+    pub(crate) has_row: bool,
 }
 
 /// What MySQL has of a sale before the events.
@@ -36,7 +45,12 @@ pub(crate) struct Before {
     pub(crate) stock: Stock,
     /// The orders that the events speak of: see [`older_orders`].
     pub(crate) older: HashMap<EventId, Older>,
+    /// Acceptances for which MySQL does not take a row, whatever is tried, and why.
+    pub(crate) unwritable: Unwritable,
 }
+
+/// Acceptances that MySQL takes no order for, and why.
+pub(crate) type Unwritable = BTreeMap<EventId, String>;
 
 /// An order to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +82,12 @@ pub(crate) struct Outcome {
     pub(crate) orders: Vec<Order>,
     /// Orders in MySQL that change their status.
     pub(crate) moves: BTreeMap<EventId, Status>,
-    /// Reservations that MySQL has no unit for: the module has to cancel them.
+    /// Reservations that MySQL has no unit, or no row, for: the module has to cancel them.
     pub(crate) refusals: Vec<EventId>,
+    /// What became of orders, in the order of the events.
+    pub(crate) transitions: Vec<Transition>,
+    /// Payments to be refunded.
+    pub(crate) refunds: Vec<Refund>,
     /// How many events took effect.
     pub(crate) applied: u64,
     /// When the earliest of them was decided, Unix time in milliseconds.
@@ -131,15 +149,18 @@ pub(crate) enum Alarm {
     },
     /// More units were taken away in the module than MySQL has left.
     TakenTooMany { delta: i64, stock: Stock },
+    /// MySQL takes no order for an acceptance.
+    Unwritable { rid: EventId, reason: String },
 }
 
 /// The orders in MySQL that the events speak of: the caller reads them for [`Before::older`].
 pub(crate) fn older_orders(cursor: EventId, batches: &[&EventBatch]) -> BTreeSet<EventId> {
     new_events(cursor, batches)
         .filter_map(|(_, event)| match &event.fact {
-            Fact::Confirmed { rid } | Fact::Cancelled { rid } | Fact::Expired { rid } => {
-                Some(rid.0)
-            }
+            Fact::Confirmed { rid }
+            | Fact::Cancelled { rid }
+            | Fact::Expired { rid }
+            | Fact::LatePayment { rid } => Some(rid.0),
             _ => None,
         })
         .filter(|rid| *rid <= cursor)
@@ -150,7 +171,9 @@ pub(crate) fn older_orders(cursor: EventId, batches: &[&EventBatch]) -> BTreeSet
 pub(crate) fn fold(before: &Before, batches: &[&EventBatch]) -> Outcome {
     let mut walk = Walk {
         older: &before.older,
+        unwritable: &before.unwritable,
         fresh: HashMap::new(),
+        rowless: HashMap::new(),
         outcome: Outcome::untouched(before.cursor, before.stock),
     };
     // The furthest event that was left aside, and why the first one was.
@@ -188,9 +211,20 @@ fn new_events<'a>(
 /// A fold on its way.
 struct Walk<'a> {
     older: &'a HashMap<EventId, Older>,
+    unwritable: &'a Unwritable,
     /// Where in `outcome.orders` an order of this run is.
     fresh: HashMap<EventId, usize>,
+    /// Orders of this run that have no row.
+    rowless: HashMap<EventId, Older>,
     outcome: Outcome,
+}
+
+/// An event that changes an order.
+#[derive(Clone, Copy)]
+struct Cause {
+    id: EventId,
+    at_ms: u64,
+    rid: EventId,
 }
 
 // === impl Walk ===
@@ -208,6 +242,11 @@ impl Walk<'_> {
         if may_begin != (id.seq == 1) {
             return Err(Halt::Beginning { found: id });
         }
+        let cause = |rid: &ReservationId| Cause {
+            id,
+            at_ms: event.at,
+            rid: rid.0,
+        };
         match &event.fact {
             Fact::Opened { sold, .. } => self.opened(id, *sold)?,
             Fact::Epoch { previous } if *previous > cursor => {
@@ -235,9 +274,10 @@ impl Walk<'_> {
                 token: token.clone(),
                 at_ms: event.at,
             }),
-            Fact::Confirmed { rid } => self.confirmed(id, rid.0)?,
-            Fact::Cancelled { rid } => self.released(id, rid.0, Status::Cancelled)?,
-            Fact::Expired { rid } => self.released(id, rid.0, Status::Expired)?,
+            Fact::Confirmed { rid } => self.confirmed(cause(rid))?,
+            Fact::Cancelled { rid } => self.released(cause(rid), Status::Cancelled)?,
+            Fact::Expired { rid } => self.released(cause(rid), Status::Expired)?,
+            Fact::LatePayment { rid } => self.paid_late(cause(rid))?,
             Fact::Restocked { delta } => self.restocked(*delta),
         }
         self.outcome.cursor = id;
@@ -262,8 +302,32 @@ impl Walk<'_> {
 
     fn accepted(&mut self, mut order: Order) {
         let (rid, qty) = (order.id, order.qty);
+        let cause = Cause {
+            id: rid,
+            at_ms: order.at_ms,
+            rid,
+        };
+        if let Some(reason) = self.unwritable.get(&rid) {
+            self.refuse(&order, Reason::NoOrder);
+            let reason = reason.clone();
+            let step = cause.step(None, Status::Refused, Who::Worker, &reason);
+            self.note(Transition {
+                rowless: Some((order.uid.clone(), qty)),
+                ..step
+            });
+            let order = Older {
+                uid: order.uid.as_str().into(),
+                qty,
+                status: Status::Refused,
+                has_row: false,
+            };
+            self.rowless.insert(rid, order);
+            self.outcome.alarms.push(Alarm::Unwritable { rid, reason });
+            return;
+        }
         if !self.take(qty) {
-            self.outcome.refusals.push(rid);
+            self.refuse(&order, Reason::NoUnits);
+            self.note(cause.step(None, Status::Refused, Who::Worker, NO_UNITS));
             let stock = self.outcome.stock;
             self.outcome.alarms.push(Alarm::Refused { rid, qty, stock });
             order.status = Status::Refused;
@@ -272,54 +336,93 @@ impl Walk<'_> {
         self.outcome.orders.push(order);
     }
 
-    fn confirmed(&mut self, found: EventId, rid: EventId) -> Result<(), Halt> {
-        let Older { qty, status } = self.order(found, rid)?;
-        match status {
-            Status::Held => self.put(rid, Status::Confirmed),
+    /// The module has to cancel it. What it sold at once it cannot: that is paid for.
+    fn refuse(&mut self, order: &Order, reason: Reason) {
+        self.outcome.refusals.push(order.id);
+        if order.deadline_ms.is_none() {
+            self.outcome.refunds.push(Refund {
+                rid: order.id,
+                uid: order.uid.as_str().into(),
+                qty: order.qty,
+                at_ms: order.at_ms,
+                reason,
+            });
+        }
+    }
+
+    fn confirmed(&mut self, cause: Cause) -> Result<(), Halt> {
+        let order = self.order(cause)?;
+        let becomes = Status::Confirmed;
+        match order.status {
+            Status::Held => self.put(cause, Status::Held, becomes),
             Status::Confirmed => {}
+            Status::Expired | Status::Refused if !order.has_row => {
+                self.refund(cause, &order, Reason::NoOrder);
+                let status = order.status;
+                self.note(cause.step(Some(status), status, Who::Worker, TO_BE_REFUNDED));
+            }
             // The module took the units again; so does MySQL, if it has them.
-            Status::Expired | Status::Refused => {
-                if self.take(qty) {
-                    self.put(rid, Status::Confirmed);
+            status @ (Status::Expired | Status::Refused) => {
+                if self.take(order.qty) {
+                    self.put(cause, status, becomes);
                 } else {
                     let stock = self.outcome.stock;
+                    let (rid, qty) = (cause.rid, order.qty);
                     let alarm = Alarm::PaidWithoutUnits { rid, qty, stock };
                     self.outcome.alarms.push(alarm);
-                    self.put(rid, Status::Refused);
+                    self.refund(cause, &order, Reason::NoUnits);
+                    self.set(cause.rid, Status::Refused);
+                    let refused = Status::Refused;
+                    self.note(cause.step(Some(status), refused, Who::Worker, TO_BE_REFUNDED));
                 }
             }
-            Status::Cancelled => {
-                return Err(Halt::Contradiction {
-                    found,
-                    rid,
-                    status,
-                    becomes: Status::Confirmed,
-                });
-            }
+            status @ Status::Cancelled => return Err(contradiction(cause, status, becomes)),
         }
         Ok(())
     }
 
     /// A hold that ended: `becomes` is `cancelled` or `expired`.
-    fn released(&mut self, found: EventId, rid: EventId, becomes: Status) -> Result<(), Halt> {
-        let Older { qty, status } = self.order(found, rid)?;
-        match status {
+    fn released(&mut self, cause: Cause, becomes: Status) -> Result<(), Halt> {
+        let order = self.order(cause)?;
+        match order.status {
             Status::Held => {
-                self.outcome.stock.sale -= i64::from(qty);
-                self.put(rid, becomes);
+                self.outcome.stock.sale -= i64::from(order.qty);
+                self.put(cause, Status::Held, becomes);
             }
             // Never had units in MySQL, or gave them back already.
             Status::Refused | Status::Cancelled | Status::Expired => {}
-            Status::Confirmed => {
-                return Err(Halt::Contradiction {
-                    found,
-                    rid,
-                    status,
-                    becomes,
-                });
-            }
+            status @ Status::Confirmed => return Err(contradiction(cause, status, becomes)),
         }
         Ok(())
+    }
+
+    /// A payment that the module did not take. The order stays what it is.
+    fn paid_late(&mut self, cause: Cause) -> Result<(), Halt> {
+        let order = self.order(cause)?;
+        match order.status {
+            status @ (Status::Refused | Status::Cancelled | Status::Expired) => {
+                self.refund(cause, &order, Reason::LatePayment);
+                self.note(cause.step(Some(status), status, Who::Module, TO_BE_REFUNDED));
+                Ok(())
+            }
+            status @ (Status::Held | Status::Confirmed) => {
+                Err(contradiction(cause, status, Status::Refused))
+            }
+        }
+    }
+
+    fn note(&mut self, step: Transition) {
+        self.outcome.transitions.push(step);
+    }
+
+    fn refund(&mut self, cause: Cause, order: &Older, reason: Reason) {
+        self.outcome.refunds.push(Refund {
+            rid: cause.rid,
+            uid: order.uid.clone(),
+            qty: order.qty,
+            at_ms: cause.at_ms,
+            reason,
+        });
     }
 
     fn restocked(&mut self, delta: i64) {
@@ -348,24 +451,32 @@ impl Walk<'_> {
     }
 
     /// An order of this run or of MySQL, as it stands now.
-    fn order(&self, found: EventId, rid: EventId) -> Result<Older, Halt> {
-        if let Some(order) = self
-            .fresh
-            .get(&rid)
-            .and_then(|place| self.outcome.orders.get(*place))
-        {
-            let &Order { qty, status, .. } = order;
-            return Ok(Older { qty, status });
+    fn order(&self, cause: Cause) -> Result<Older, Halt> {
+        let (found, rid) = (cause.id, cause.rid);
+        let place = self.fresh.get(&rid);
+        if let Some(order) = place.and_then(|place| self.outcome.orders.get(*place)) {
+            return Ok(Older {
+                uid: order.uid.as_str().into(),
+                qty: order.qty,
+                status: order.status,
+                has_row: true,
+            });
         }
-        let &Older { qty, status } = self
-            .older
-            .get(&rid)
-            .ok_or(Halt::UnknownOrder { found, rid })?;
-        let status = self.outcome.moves.get(&rid).copied().unwrap_or(status);
-        Ok(Older { qty, status })
+        let older = self.rowless.get(&rid).or_else(|| self.older.get(&rid));
+        let mut order = older.ok_or(Halt::UnknownOrder { found, rid })?.clone();
+        if let Some(status) = self.outcome.moves.get(&rid) {
+            order.status = *status;
+        }
+        Ok(order)
     }
 
-    fn put(&mut self, rid: EventId, status: Status) {
+    /// A step that the module decided.
+    fn put(&mut self, cause: Cause, from: Status, to: Status) {
+        self.set(cause.rid, to);
+        self.note(cause.step(Some(from), to, Who::Module, ""));
+    }
+
+    fn set(&mut self, rid: EventId, status: Status) {
         let fresh = self.fresh.get(&rid).copied();
         match fresh.and_then(|place| self.outcome.orders.get_mut(place)) {
             Some(order) => order.status = status,
@@ -373,6 +484,32 @@ impl Walk<'_> {
                 self.outcome.moves.insert(rid, status);
             }
         }
+    }
+}
+
+// === impl Cause ===
+
+impl Cause {
+    fn step(self, from: Option<Status>, to: Status, who: Who, note: &str) -> Transition {
+        Transition {
+            rid: self.rid,
+            event: self.id,
+            at_ms: self.at_ms,
+            from,
+            to,
+            who,
+            note: note.to_owned(),
+            rowless: None,
+        }
+    }
+}
+
+fn contradiction(cause: Cause, status: Status, becomes: Status) -> Halt {
+    Halt::Contradiction {
+        found: cause.id,
+        rid: cause.rid,
+        status,
+        becomes,
     }
 }
 
@@ -387,6 +524,8 @@ impl Outcome {
             orders: Vec::new(),
             moves: BTreeMap::new(),
             refusals: Vec::new(),
+            transitions: Vec::new(),
+            refunds: Vec::new(),
             applied: 0,
             earliest_ms: None,
             alarms: Vec::new(),
@@ -475,6 +614,11 @@ impl fmt::Display for Alarm {
                 "reservation {rid} of {qty} was paid for and MySQL has no units for it ({}): its \
                  order is refused and the buyer is to be refunded",
                 figures(stock)
+            ),
+            Self::Unwritable { rid, reason } => write!(
+                f,
+                "MySQL takes no order for reservation {rid}: {reason}; it is refused and will be \
+                 cancelled"
             ),
             Self::TakenTooMany { delta, stock } => write!(
                 f,

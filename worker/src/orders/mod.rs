@@ -4,17 +4,23 @@
 //! | --- | --- |
 //! | `status.rs` | the `status` column |
 //! | `fold.rs` | what events mean for the tables of a sale: pure |
+//! | `history.rs` | what is kept of the past: steps of orders, payments to be refunded |
 //! | `sql.rs` | the statements |
+//! | `poison.rs` | which orders MySQL does not take |
 //! | `transaction.rs` | one transaction over all sales of a batch |
 //! | `writer.rs` | gathers batches, commits them, answers |
 //! | `alarms.rs` | alarms that last until their cause is gone |
 //! | `progress.rs` | up to where a partition of the topic is dealt with: pure |
+//! | `pulse.rs` | says so when the writer does not get on |
 //! | `stored.rs` | tells the module what MySQL has |
 //! | `refusals.rs` | cancels in the module what MySQL refused |
 
 mod alarms;
 mod fold;
+mod history;
+mod poison;
 mod progress;
+mod pulse;
 mod refusals;
 mod sql;
 mod status;
@@ -23,6 +29,7 @@ mod transaction;
 mod writer;
 
 pub(crate) use progress::Offsets;
+pub(crate) use pulse::Pulse;
 pub(crate) use refusals::{Refusals, cancel_refused};
 pub(crate) use stored::{Stored, announce_stored};
 pub(crate) use writer::{Memory, Writer};

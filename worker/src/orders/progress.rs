@@ -5,12 +5,25 @@
 
 use super::StockId;
 use seckill_protocol::EventId;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// For each partition, the offset from which a restart has to read.
+/// What the reader of the topic and the order writer tell each other. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Offsets(Arc<Mutex<BTreeMap<i32, i64>>>);
+pub(crate) struct Offsets(Arc<Mutex<Shared>>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// For each partition, the offset from which a restart has to read: what is new since it was
+    /// taken.
+    restart: BTreeMap<i32, i64>,
+    /// One after the last message that the writer was given.
+    given: BTreeMap<i32, i64>,
+    /// One after the last message that it has looked at.
+    seen: BTreeMap<i32, i64>,
+    /// Partitions that are no longer ours, which the writer has not heard of yet.
+    left: BTreeSet<i32>,
+}
 
 /// What is dealt with, and what is not.
 #[derive(Debug, Default)]
@@ -29,15 +42,46 @@ struct Partition {
 // === impl Offsets ===
 
 impl Offsets {
-    /// Sets the offsets of some partitions.
-    pub(crate) fn set(&self, offsets: impl IntoIterator<Item = (i32, i64)>) {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.extend(offsets);
+    /// How far the writer is.
+    pub(crate) fn set(&self, progress: &Progress) {
+        let mut shared = self.lock();
+        shared.restart.extend(progress.offsets());
+        let seen = progress.partitions.iter();
+        shared.seen.extend(seen.map(|(number, partition)| (*number, partition.next)));
     }
 
-    /// What was set since the last call.
+    /// The offsets from which a restart has to read, where they are new since the last call.
     pub(crate) fn take(&self) -> BTreeMap<i32, i64> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lock().restart)
+    }
+
+    /// The writer was given a message.
+    pub(crate) fn given(&self, partition: i32, offset: i64) {
+        self.lock().given.insert(partition, offset.saturating_add(1));
+    }
+
+    /// Whether the writer has looked at all that it was given of a partition.
+    pub(crate) fn is_drained(&self, partition: i32) -> bool {
+        let shared = self.lock();
+        shared.given.get(&partition) <= shared.seen.get(&partition)
+    }
+
+    /// A partition is no longer ours.
+    pub(crate) fn leave(&self, partition: i32) {
+        let mut shared = self.lock();
+        shared.given.remove(&partition);
+        shared.seen.remove(&partition);
+        shared.restart.remove(&partition);
+        shared.left.insert(partition);
+    }
+
+    /// Partitions that are no longer ours since the last call.
+    pub(crate) fn take_left(&self) -> BTreeSet<i32> {
+        std::mem::take(&mut self.lock().left)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,6 +109,11 @@ impl Progress {
                 .aside
                 .retain(|id, (_, furthest)| *id != sid || *furthest > cursor);
         }
+    }
+
+    /// A partition is no longer ours: what was left aside is its new owner's.
+    pub(crate) fn forget(&mut self, partition: i32) {
+        self.partitions.remove(&partition);
     }
 
     /// For each partition, the offset from which a restart has to read.
@@ -100,6 +149,35 @@ mod tests {
         progress.done(0, 13);
         progress.done(1, 4);
         assert_eq!(offsets(&progress), [(0, 11), (1, 5)]);
+    }
+
+    #[test]
+    fn a_partition_is_drained_when_all_that_was_given_is_looked_at() {
+        let shared = Offsets::default();
+        assert!(shared.is_drained(0), "nothing was given");
+        shared.given(0, 10);
+        shared.given(1, 3);
+        assert!(!shared.is_drained(0));
+        let mut progress = Progress::default();
+        progress.aside(0, 10, LAMP, at(5));
+        shared.set(&progress);
+        assert!(shared.is_drained(0) && !shared.is_drained(1));
+        assert_eq!(shared.take(), BTreeMap::from([(0, 10)]));
+    }
+
+    #[test]
+    fn what_was_left_aside_of_a_partition_is_its_new_owners() {
+        let shared = Offsets::default();
+        let mut progress = Progress::default();
+        progress.aside(0, 10, LAMP, at(5));
+        shared.set(&progress);
+        shared.leave(0);
+        assert_eq!(shared.take(), BTreeMap::new());
+        for partition in shared.take_left() {
+            progress.forget(partition);
+        }
+        progress.done(0, 40);
+        assert_eq!(offsets(&progress), [(0, 41)], "it came back, read up to 40");
     }
 
     #[test]

@@ -83,10 +83,10 @@ async fn round(gate: &Gate, session: &mut Session) -> Result<Round, Failure> {
 /// Returns whether there is nothing left to do.
 async fn cancel(gate: &Gate, sid: StockId, rid: ReservationId) -> bool {
     match gate.cancel(&sid.to_string(), rid).await {
-        Ok(()) => info!("sale {sid}: reservation {rid} is cancelled, MySQL had no units for it"),
+        Ok(()) => info!("sale {sid}: reservation {rid} is cancelled, MySQL refused it"),
         Err(Refused::Gone(state)) if state.contains("confirmed") => error!(
-            "ALARM: sale {sid}: {state}, so reservation {rid} cannot be cancelled, but MySQL has \
-             no units for it: the buyer is to be refunded"
+            "ALARM: sale {sid}: {state}, so reservation {rid} cannot be cancelled, but MySQL refused \
+             it: the buyer is to be refunded"
         ),
         Err(Refused::Gone(state)) => debug!("sale {sid}: reservation {rid}: {state}"),
         Err(gone @ (Refused::NoSale | Refused::NoReservation)) => {

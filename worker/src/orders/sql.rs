@@ -6,6 +6,7 @@
 
 use super::StockId;
 use super::fold::{Order, Stock};
+use super::history::{Refund, Transition};
 use super::status::Status;
 use seckill_protocol::EventId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,9 @@ use std::fmt::Write;
 
 /// Rows of one INSERT. At most about 1 KiB each: well below the smallest packet limit in use.
 pub(crate) const ROWS_MAX: usize = 1000;
+
+/// Characters of a note.
+const NOTE_CHARS_MAX: usize = 500;
 
 /// Locks the cursors of the sales, in ascending order so that two workers cannot deadlock.
 pub(crate) fn lock_cursors(sids: impl IntoIterator<Item = StockId>) -> String {
@@ -49,7 +53,24 @@ pub(crate) fn select_stock(sids: impl IntoIterator<Item = StockId>, lock: bool) 
 ///
 /// Each epoch is a condition of its own: `(epoch, seq) IN (…)` would make MariaDB read the whole
 /// sale.
-pub(crate) fn lock_orders(wanted: &BTreeMap<StockId, BTreeSet<EventId>>) -> String {
+pub(crate) fn lock_orders(wanted: &Reservations) -> String {
+    let wanted = among(wanted);
+    format!("SELECT sid, epoch, seq, uid, qty, status FROM stock_order WHERE {wanted} FOR UPDATE")
+}
+
+/// Reads orders that MySQL took no row for.
+pub(crate) fn select_rowless(wanted: &Reservations) -> String {
+    let wanted = among(wanted);
+    format!(
+        "SELECT sid, epoch, seq, uid, qty, to_status FROM stock_order_event \
+         WHERE uid IS NOT NULL AND ({wanted})"
+    )
+}
+
+/// Reservations, by sale.
+pub(crate) type Reservations = BTreeMap<StockId, BTreeSet<EventId>>;
+
+fn among(wanted: &Reservations) -> String {
     let mut conditions = Vec::new();
     for (sid, ids) in wanted {
         for (epoch, seqs) in by_epoch(ids.iter().copied()) {
@@ -59,8 +80,7 @@ pub(crate) fn lock_orders(wanted: &BTreeMap<StockId, BTreeSet<EventId>>) -> Stri
             ));
         }
     }
-    let conditions = conditions.join(" OR ");
-    format!("SELECT sid, epoch, seq, qty, status FROM stock_order WHERE {conditions} FOR UPDATE")
+    conditions.join(" OR ")
 }
 
 /// Inserts orders of one sale.
@@ -117,6 +137,60 @@ pub(crate) fn insert_refusals(sid: StockId, refusals: &[EventId]) -> String {
         .collect();
     let rows = rows.join(", ");
     format!("INSERT IGNORE INTO stock_refusal (sid, epoch, seq) VALUES {rows}")
+}
+
+/// Writes down what became of orders of one sale.
+pub(crate) fn insert_history(sid: StockId, steps: &[Transition]) -> String {
+    let mut sql = String::from(
+        "INSERT INTO stock_order_event (sid, epoch, seq, event_epoch, event_seq, at, from_status, to_status, who, note, uid, qty) VALUES ",
+    );
+    for (n, step) in steps.iter().enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        let (EventId { epoch, seq }, event, at_ms) = (step.rid, step.event, step.at_ms);
+        let from = step
+            .from
+            .map_or_else(|| "NULL".to_owned(), |status| format!("'{status}'"));
+        let (to, who) = (step.to, step.who.as_str());
+        let note = text(&cut(&step.note));
+        let rowless = step.rowless.as_ref();
+        let (uid, qty) = rowless.map_or_else(
+            || ("NULL".to_owned(), "NULL".to_owned()),
+            |(uid, qty)| (text(uid.as_str()), qty.to_string()),
+        );
+        // A `String` takes every write.
+        let _ = write!(
+            sql,
+            "{comma}({sid}, {epoch}, {seq}, {}, {}, {at_ms}, {from}, '{to}', '{who}', {note}, {uid}, {qty})",
+            event.epoch, event.seq
+        );
+    }
+    sql
+}
+
+/// Writes down payments of one sale that are to be refunded; of a reservation, the first.
+pub(crate) fn insert_refunds(sid: StockId, refunds: &[Refund]) -> String {
+    let mut sql = String::from(
+        "INSERT INTO stock_refund (sid, epoch, seq, uid, qty, due_at, reason) VALUES ",
+    );
+    for (n, refund) in refunds.iter().enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        let EventId { epoch, seq } = refund.rid;
+        let (uid, qty) = (text(&refund.uid), refund.qty);
+        let (at_ms, reason) = (refund.at_ms, refund.reason.as_str());
+        // A `String` takes every write.
+        let _ = write!(
+            sql,
+            "{comma}({sid}, {epoch}, {seq}, {uid}, {qty}, {at_ms}, '{reason}')"
+        );
+    }
+    // Not IGNORE, which would also swallow what is wrong.
+    sql.push_str(" ON DUPLICATE KEY UPDATE sid = stock_refund.sid");
+    sql
+}
+
+/// As much of a note as its column holds.
+fn cut(note: &str) -> String {
+    note.chars().take(NOTE_CHARS_MAX).collect()
 }
 
 /// Moves the stock row from `before` to `after`, if it still has `version` and has the units.

@@ -1,13 +1,15 @@
 //! One transaction: everything that a batch changes, over all sales in it, or nothing.
 
-use super::fold::{Before, Halt, Older, Outcome, Stock, fold, older_orders};
+use super::fold::{Before, Halt, Older, Order, Outcome, Stock, Unwritable, fold, older_orders};
+use super::poison::{self, Found};
+use super::sql::Reservations;
 use super::status::Status;
 use super::{StockId, sql};
 use crate::mysql::{Failure, rows};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use seckill_protocol::{EventBatch, EventId};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use tracing::error;
 
 /// The events of each sale, in the order in which they arrived.
@@ -15,6 +17,9 @@ pub(crate) type Work<'a> = BTreeMap<StockId, Vec<&'a EventBatch>>;
 
 /// What became of each sale.
 pub(crate) type Outcomes = BTreeMap<StockId, Outcome>;
+
+/// Acceptances of each sale that MySQL takes no order for.
+pub(crate) type Poison = BTreeMap<StockId, Unwritable>;
 
 /// How the stock rows are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(crate) enum Ended {
     Committed(Outcomes),
     /// Somebody else changed a stock row meanwhile. Nothing is changed.
     Overtaken,
+    /// MySQL does not take some orders of a sale. Nothing is changed.
+    Poisoned(StockId, Found),
 }
 
 /// A stock row.
@@ -49,6 +56,7 @@ pub(crate) async fn apply(
     conn: &mut Conn,
     work: &Work<'_>,
     reading: Reading,
+    poison: &Poison,
 ) -> Result<Ended, Failure> {
     conn.query_drop("START TRANSACTION").await?;
     let sids = || work.keys().copied();
@@ -74,13 +82,19 @@ pub(crate) async fn apply(
             cursor: *cursor,
             stock: row.stock,
             older: older.remove(sid).unwrap_or_default(),
+            unwritable: poison.get(sid).cloned().unwrap_or_default(),
         };
         let outcome = fold(&before, batches);
         let touches = outcome.touches_stock(row.stock);
         let version = row.version + i64::from(touches);
         for orders in outcome.orders.chunks(sql::ROWS_MAX) {
-            conn.query_drop(sql::insert_orders(*sid, &row.name, version, orders))
-                .await?;
+            let insert =
+                |orders: &[Order]| sql::insert_orders(*sid, &row.name, version, orders);
+            if let Err(failure) = run(conn, insert(orders)).await {
+                let found = poison::find(conn, orders, insert, failure).await?;
+                conn.query_drop("ROLLBACK").await?;
+                return Ok(Ended::Poisoned(*sid, found));
+            }
         }
         for statement in sql::move_orders(*sid, &outcome.moves) {
             conn.query_drop(statement).await?;
@@ -88,6 +102,12 @@ pub(crate) async fn apply(
         for refusals in outcome.refusals.chunks(sql::ROWS_MAX) {
             conn.query_drop(sql::insert_refusals(*sid, refusals))
                 .await?;
+        }
+        for steps in outcome.transitions.chunks(sql::ROWS_MAX) {
+            conn.query_drop(sql::insert_history(*sid, steps)).await?;
+        }
+        for refunds in outcome.refunds.chunks(sql::ROWS_MAX) {
+            conn.query_drop(sql::insert_refunds(*sid, refunds)).await?;
         }
         if touches {
             let statement = sql::update_stock(*sid, row.version, row.stock, outcome.stock);
@@ -137,7 +157,7 @@ async fn read_older(
     work: &Work<'_>,
     cursors: &BTreeMap<StockId, EventId>,
 ) -> Result<BTreeMap<StockId, HashMap<EventId, Older>>, Failure> {
-    let wanted: BTreeMap<StockId, BTreeSet<EventId>> = work
+    let mut wanted: Reservations = work
         .iter()
         .filter_map(|(sid, batches)| Some((*sid, older_orders(*cursors.get(sid)?, batches))))
         .filter(|(_, ids)| !ids.is_empty())
@@ -146,15 +166,44 @@ async fn read_older(
     if wanted.is_empty() {
         return Ok(older);
     }
-    let found: Vec<(u32, u64, u64, u32, String)> = rows(conn, sql::lock_orders(&wanted)).await?;
-    for (sid, epoch, seq, qty, status) in found {
-        // A word that is none of ours is as good as no order: the sale halts and says so.
-        if let Some(status) = Status::from_word(&status) {
-            let orders = older.entry(StockId(sid)).or_default();
-            orders.insert(EventId::new(epoch, seq), Older { qty, status });
+    for has_row in [true, false] {
+        let statement = if has_row {
+            sql::lock_orders(&wanted)
+        } else {
+            sql::select_rowless(&wanted)
+        };
+        let found: Vec<OrderRow> = rows(conn, statement).await?;
+        for (sid, epoch, seq, uid, qty, status) in found {
+            let (sid, rid) = (StockId(sid), EventId::new(epoch, seq));
+            // A word that is none of ours is as good as no order: the sale halts and says so.
+            if let Some(status) = Status::from_word(&status) {
+                let order = Older {
+                    uid: uid.unwrap_or_default().into(),
+                    qty,
+                    status,
+                    has_row,
+                };
+                older.entry(sid).or_default().insert(rid, order);
+            }
+            if let Some(ids) = wanted.get_mut(&sid) {
+                ids.remove(&rid);
+            }
+        }
+        // What is not there may have been refused a row: that is rare.
+        wanted.retain(|_, ids| !ids.is_empty());
+        if wanted.is_empty() {
+            break;
         }
     }
     Ok(older)
+}
+
+/// `sid`, `epoch`, `seq`, `uid`, `qty`, `status`.
+type OrderRow = (u32, u64, u64, Option<String>, u32, String);
+
+/// A statement whose failure the caller looks at.
+async fn run(conn: &mut Conn, sql: String) -> Result<(), Failure> {
+    Ok(conn.query_drop(sql).await?)
 }
 
 async fn read_stock(

@@ -3,17 +3,22 @@
 use super::StockId;
 use super::alarms::Alarms;
 use super::fold::{Halt, Outcome};
+use super::poison::{Found, IN_A_ROW_MAX};
 use super::progress::{Offsets, Progress};
+use super::pulse::Pulse;
 use super::refusals::Refusals;
 use super::stored::Stored;
-use super::transaction::{self, Ended, Outcomes, Reading, Work};
+use super::transaction::{self, Ended, Outcomes, Poison, Reading, Work};
 use crate::backoff::Backoff;
 use crate::delivery::{Delivery, Origin, Undelivered};
 use crate::figures::Figures;
-use crate::kafka::DeadLetters;
+use crate::kafka::{DeadLetters, Letter};
 use crate::mysql::{Failure, KEEPALIVE, Session};
 use crate::stop::Stop;
+use rdkafka::Message;
+use rdkafka::message::OwnedMessage;
 use seckill_protocol::{EventBatch, EventId};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -31,6 +36,7 @@ pub(crate) struct Writer {
     /// Where messages go that are none; there are none without a broker.
     pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) offsets: Offsets,
+    pub(crate) pulse: Pulse,
     pub(crate) stored: Stored,
     pub(crate) refusals: Refusals,
     pub(crate) figures: Arc<Figures>,
@@ -43,7 +49,11 @@ pub(crate) struct Writer {
 pub(crate) struct Memory {
     /// Sales that stand still.
     halted: Alarms,
+    /// Tables or rights that are not what they have to be.
+    unfit: Alarms,
     progress: Progress,
+    /// How many orders of a sale in a row, up to the last one, MySQL did not take.
+    refused_in_a_row: HashMap<StockId, usize>,
     /// Whether the log says that MySQL is away.
     away: bool,
 }
@@ -64,7 +74,10 @@ impl Writer {
     /// Writes until the stop, or until nobody delivers any more.
     pub(crate) async fn run(mut self) {
         while let Some(deliveries) = self.gather().await {
-            if self.take(deliveries).await.is_err() {
+            self.pulse.begins();
+            let taken = self.take(deliveries).await;
+            self.pulse.ends();
+            if taken.is_err() {
                 return;
             }
         }
@@ -95,6 +108,9 @@ impl Writer {
     }
 
     async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), Stopped> {
+        for partition in self.offsets.take_left() {
+            self.memory.progress.forget(partition);
+        }
         let sorted: Vec<Sorted> = deliveries.into_iter().map(Sorted::new).collect();
         let mut work = Work::new();
         for item in &sorted {
@@ -105,21 +121,21 @@ impl Writer {
         let outcomes = if work.is_empty() {
             Outcomes::new()
         } else {
-            self.store(&work).await?
+            self.store(&work, &sorted).await?
         };
         drop(work);
         self.tell(&outcomes);
         for item in sorted {
             self.settle(item, &outcomes).await?;
         }
-        self.offsets.set(self.memory.progress.offsets());
+        self.offsets.set(&self.memory.progress);
         Ok(())
     }
 
     /// Commits the work. If the database refuses its data, each sale is tried alone, so that only
     /// the one at fault stands still.
-    async fn store(&mut self, work: &Work<'_>) -> Result<Outcomes, Stopped> {
-        match self.commit(work).await? {
+    async fn store(&mut self, work: &Work<'_>, sorted: &[Sorted]) -> Result<Outcomes, Stopped> {
+        match self.commit(work, sorted).await? {
             Ok(outcomes) => Ok(outcomes),
             Err(refused) if work.len() == 1 => {
                 let halted = Outcome::halted(EventId::ZERO, Halt::Database(refused));
@@ -129,7 +145,7 @@ impl Writer {
                 let mut all = Outcomes::new();
                 for (sid, batches) in work {
                     let alone = Work::from([(*sid, batches.clone())]);
-                    all.extend(Box::pin(self.store(&alone)).await?);
+                    all.extend(Box::pin(self.store(&alone, sorted)).await?);
                 }
                 Ok(all)
             }
@@ -138,19 +154,35 @@ impl Writer {
 
     /// Tries until it is committed or the database refuses the data. A COMMIT whose answer was lost
     /// needs no care: the cursor says whether it took place.
-    async fn commit(&mut self, work: &Work<'_>) -> Result<Result<Outcomes, String>, Stopped> {
+    async fn commit(
+        &mut self,
+        work: &Work<'_>,
+        sorted: &[Sorted],
+    ) -> Result<Result<Outcomes, String>, Stopped> {
         let mut backoff = Backoff::for_server();
         let mut lost_race = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         let mut reading = Reading::Optimistic;
+        let mut poison = Poison::new();
         loop {
             let ended = self
                 .session
-                .work(async |conn| transaction::apply(conn, work, reading).await)
+                .work(async |conn| transaction::apply(conn, work, reading, &poison).await)
                 .await;
             match ended {
                 Ok(Ended::Committed(outcomes)) => {
                     self.is_back();
+                    self.count_refused(&outcomes, &poison);
                     return Ok(Ok(outcomes));
+                }
+                Ok(Ended::Poisoned(sid, found)) => {
+                    if let Some(reason) = self.table_at_fault(sid, &found) {
+                        return Ok(Err(reason));
+                    }
+                    // Kept before the cursor passes it.
+                    for (rid, reason) in &found.unwritable {
+                        self.keep_poison(sorted, sid, *rid, reason).await?;
+                    }
+                    poison.entry(sid).or_default().extend(found.unwritable);
                 }
                 Ok(Ended::Overtaken) => reading = Reading::Locked,
                 Err(Failure::Data(refused)) => return Ok(Err(refused.to_string())),
@@ -162,6 +194,59 @@ impl Writer {
                 }
                 Err(failure) => self.is_away(&failure, &mut backoff).await?,
             }
+        }
+    }
+
+    /// Why the orders that MySQL does not take are not to blame, if they are not.
+    fn table_at_fault(&self, sid: StockId, found: &Found) -> Option<String> {
+        let before = self.memory.refused_in_a_row.get(&sid).copied();
+        let in_a_row = (before.unwrap_or(0) + found.from_the_first).max(found.in_a_row);
+        let last = found.unwritable.values().next_back()?;
+        (in_a_row > IN_A_ROW_MAX).then(|| {
+            format!("more than {IN_A_ROW_MAX} orders in a row, so it is not their fault: {last}")
+        })
+    }
+
+    fn count_refused(&mut self, outcomes: &Outcomes, poison: &Poison) {
+        for (sid, outcome) in outcomes {
+            if !outcome.orders.is_empty() {
+                self.memory.refused_in_a_row.remove(sid);
+            } else if let Some(unwritable) = poison.get(sid) {
+                *self.memory.refused_in_a_row.entry(*sid).or_default() += unwritable.len();
+            }
+        }
+    }
+
+    /// Puts an acceptance that MySQL takes no order for into the dead topic. Without a broker the
+    /// log and `stock_order_event` have to do.
+    async fn keep_poison(
+        &self,
+        sorted: &[Sorted],
+        sid: StockId,
+        rid: EventId,
+        reason: &str,
+    ) -> Result<(), Stopped> {
+        let Some(dead_letters) = &self.dead_letters else {
+            return Ok(());
+        };
+        let Some((alone, message)) = sorted.iter().find_map(|item| item.with_event(sid, rid))
+        else {
+            return Ok(());
+        };
+        let sid = sid.to_string();
+        let Ok(payload) = alone.to_json(&sid) else {
+            return Ok(());
+        };
+        let letter = Letter {
+            origin: message,
+            key: sid.as_bytes(),
+            payload: &payload,
+            rid: Some(rid),
+            reason,
+        };
+        tokio::select! {
+            () = dead_letters.send(&letter) => Ok(()),
+            () = self.stop.asked() => Err(Stopped),
         }
     }
 
@@ -187,6 +272,10 @@ impl Writer {
             }
             if !outcome.refusals.is_empty() {
                 self.refusals.ring();
+            }
+            if !outcome.refunds.is_empty() {
+                let due = outcome.refunds.len();
+                warn!("sale {sid}: payments to be refunded, new in stock_refund: {due}");
             }
             self.stored.has(*sid, outcome.cursor);
             self.memory.progress.applied(*sid, outcome.cursor);
@@ -246,7 +335,7 @@ impl Writer {
                 warn!("dead letter: partition {partition}, offset {offset}: {reason}");
                 if let Some(dead_letters) = &self.dead_letters {
                     tokio::select! {
-                        () = dead_letters.send(&message, &reason) => {}
+                        () = dead_letters.send(&Letter::of_message(&message, &reason)) => {}
                         () = self.stop.asked() => return Err(Stopped),
                     }
                 }
@@ -258,10 +347,13 @@ impl Writer {
 
     /// Says once that MySQL is away, and waits a little.
     async fn is_away(&mut self, failure: &Failure, backoff: &mut Backoff) -> Result<(), Stopped> {
-        if !self.memory.away {
+        if let Failure::Unfit(error) = failure {
+            let cause = format!("MySQL is not what it was, nothing can be written: {error}");
+            self.memory.unfit.raise_for_all(&cause);
+        } else if !self.memory.away {
             warn!("MySQL is away, going on when it is back: {failure}");
-            self.memory.away = true;
         }
+        self.memory.away = true;
         if self.stop.pause(backoff.pause()).await {
             Ok(())
         } else {
@@ -273,6 +365,7 @@ impl Writer {
         if self.memory.away {
             info!("MySQL is back");
             self.memory.away = false;
+            self.memory.unfit.clear_for_all();
         }
     }
 }
@@ -287,6 +380,24 @@ impl Sorted {
         };
         Self { delivery, sale }
     }
+
+    /// An event of its sale, alone, and the message that brought it.
+    fn with_event(&self, sid: StockId, id: EventId) -> Option<(EventBatch, &OwnedMessage)> {
+        let (Ok(sale), Ok((_, batch)), Origin::Topic(message)) =
+            (&self.sale, &self.delivery.events, &self.delivery.origin)
+        else {
+            return None;
+        };
+        if *sale != sid || batch.epoch != id.epoch {
+            return None;
+        }
+        let event = batch.events.iter().find(|event| event.seq == id.seq)?;
+        let alone = EventBatch {
+            epoch: id.epoch,
+            events: vec![event.clone()],
+        };
+        Some((alone, message))
+    }
 }
 
 fn count_events(delivery: &Delivery) -> usize {
@@ -296,7 +407,6 @@ fn count_events(delivery: &Delivery) -> usize {
         .map_or(1, |(_, batch)| batch.events.len())
 }
 
-fn place(message: &rdkafka::message::OwnedMessage) -> (i32, i64) {
-    use rdkafka::Message;
+fn place(message: &OwnedMessage) -> (i32, i64) {
     (message.partition(), message.offset())
 }

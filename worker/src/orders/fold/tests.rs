@@ -53,6 +53,10 @@ fn expired(seq: u64) -> Fact {
     Fact::Expired { rid: rid(seq) }
 }
 
+fn paid_late(seq: u64) -> Fact {
+    Fact::LatePayment { rid: rid(seq) }
+}
+
 fn batch(epoch: u64, first_seq: u64, facts: Vec<Fact>) -> EventBatch {
     let events = (first_seq..)
         .zip(facts)
@@ -67,7 +71,14 @@ struct Tables {
     cursor: EventId,
     stock: Stock,
     orders: BTreeMap<EventId, (u32, Status)>,
+    /// Orders that MySQL has no row for.
+    rowless: BTreeMap<EventId, u32>,
     refusals: BTreeSet<EventId>,
+    /// By event: of which reservation, from where, to where.
+    history: BTreeMap<EventId, (EventId, Option<Status>, Status)>,
+    refunds: BTreeMap<EventId, Reason>,
+    /// What MySQL takes no order for.
+    unwritable: Unwritable,
 }
 
 impl Tables {
@@ -76,7 +87,11 @@ impl Tables {
             cursor: EventId::ZERO,
             stock: Stock { count, sale: 0 },
             orders: BTreeMap::new(),
+            rowless: BTreeMap::new(),
             refusals: BTreeSet::new(),
+            history: BTreeMap::new(),
+            refunds: BTreeMap::new(),
+            unwritable: Unwritable::new(),
         }
     }
 
@@ -91,14 +106,25 @@ impl Tables {
         let older = older_orders(self.cursor, batches)
             .into_iter()
             .filter_map(|id| {
-                let &(qty, status) = self.orders.get(&id)?;
-                Some((id, Older { qty, status }))
+                let row = self.orders.get(&id);
+                let rowless = self.rowless.get(&id);
+                let &(qty, status) = row.or(rowless
+                    .map(|&qty| (qty, Status::Refused))
+                    .as_ref())?;
+                let order = Older {
+                    uid: "u7".into(),
+                    qty,
+                    status,
+                    has_row: row.is_some(),
+                };
+                Some((id, order))
             })
             .collect();
         let before = Before {
             cursor: self.cursor,
             stock: self.stock,
             older,
+            unwritable: self.unwritable.clone(),
         };
         let outcome = fold(&before, batches);
         assert!(outcome.cursor >= self.cursor);
@@ -112,7 +138,33 @@ impl Tables {
             self.orders.get_mut(id).unwrap().1 = *status;
         }
         self.refusals.extend(&outcome.refusals);
+        for step in &outcome.transitions {
+            let row = (step.rid, step.from, step.to);
+            let twice = self.history.insert(step.event, row);
+            assert_eq!(twice, None, "{} is written twice", step.event);
+            if let Some((_, qty)) = &step.rowless {
+                self.rowless.insert(step.rid, *qty);
+            }
+        }
+        for refund in &outcome.refunds {
+            self.refunds.entry(refund.rid).or_insert(refund.reason);
+        }
         outcome
+    }
+
+    /// An order's steps lead from what its row says of the first one to where it stands.
+    fn assert_history_leads_to_orders(&self, began: impl Fn(EventId) -> Status) {
+        let rowless = self.rowless.iter().map(|(id, qty)| (id, (*qty, Status::Refused)));
+        let all = self.orders.iter().map(|(id, order)| (id, *order)).chain(rowless);
+        for (id, (_, status)) in all {
+            let steps = self.history.values().filter(|(rid, ..)| rid == id);
+            let mut at = None;
+            for (_, from, to) in steps {
+                assert_eq!(*from, at.or(from.map(|_| began(*id))), "{id}");
+                at = Some(*to);
+            }
+            assert_eq!(at.unwrap_or_else(|| began(*id)), status, "{id}");
+        }
     }
 
     fn live_units(&self) -> i64 {
@@ -208,6 +260,133 @@ fn a_payment_that_mysql_has_no_unit_for_is_an_alarm() {
     ));
     assert_eq!(tables.orders[&at(2)], (2, Status::Refused));
     assert_eq!(tables.stock.sale, 1);
+}
+
+#[test]
+fn each_step_of_an_order_is_kept_and_the_first_is_its_row() {
+    use Status::{Confirmed, Expired, Held};
+    let mut tables = Tables::open(10);
+    let facts = vec![accepted(1), accepted(1), expired(2), confirmed(3)];
+    let outcome = tables.apply(&[&batch(EPOCH, 2, facts)]);
+    tables.apply(&[&batch(EPOCH, 6, vec![confirmed(2)])]);
+    let expected = BTreeMap::from([
+        (at(4), (at(2), Some(Held), Expired)),
+        (at(5), (at(3), Some(Held), Confirmed)),
+        (at(6), (at(2), Some(Expired), Confirmed)),
+    ]);
+    assert_eq!(tables.history, expected);
+    let first = &outcome.transitions[0];
+    assert_eq!((first.at_ms, first.who), (4, Who::Module));
+}
+
+#[test]
+fn what_mysql_refuses_is_kept_as_a_first_step() {
+    let mut tables = Tables::open(1);
+    let outcome = tables.apply(&[&batch(EPOCH, 2, vec![accepted(2)])]);
+    assert_eq!(tables.history[&at(2)], (at(2), None, Status::Refused));
+    let step = &outcome.transitions[0];
+    assert_eq!((step.who, &*step.note), (Who::Worker, NO_UNITS));
+}
+
+#[test]
+fn payments_that_get_no_unit_are_to_be_refunded_and_each_once() {
+    type Row = (&'static str, i64, Vec<Fact>, Option<Reason>, Status);
+    let rows: Vec<Row> = vec![
+        (
+            "paid late",
+            2,
+            vec![accepted(2), expired(2), paid_late(2)],
+            Some(Reason::LatePayment),
+            Status::Expired,
+        ),
+        (
+            "paid after it was given up",
+            2,
+            vec![accepted(2), cancelled(2), paid_late(2)],
+            Some(Reason::LatePayment),
+            Status::Cancelled,
+        ),
+        (
+            "paid late, and MySQL has fewer units than the module",
+            2,
+            vec![accepted(2), expired(2), sold(1), confirmed(2)],
+            Some(Reason::NoUnits),
+            Status::Refused,
+        ),
+        (
+            "refused, and paid before it could be cancelled",
+            1,
+            vec![accepted(2), confirmed(2)],
+            Some(Reason::NoUnits),
+            Status::Refused,
+        ),
+        (
+            "refused, and paid after it was cancelled",
+            1,
+            vec![accepted(2), cancelled(2), paid_late(2)],
+            Some(Reason::LatePayment),
+            Status::Refused,
+        ),
+        (
+            "sold at once, and refused",
+            1,
+            vec![sold(2)],
+            Some(Reason::NoUnits),
+            Status::Refused,
+        ),
+        (
+            "refused, and not paid",
+            1,
+            vec![accepted(2), cancelled(2)],
+            None,
+            Status::Refused,
+        ),
+        (
+            "paid late and taken",
+            2,
+            vec![accepted(2), expired(2), confirmed(2)],
+            None,
+            Status::Confirmed,
+        ),
+    ];
+    for (name, count, facts, reason, status) in rows {
+        let mut at_once = Tables::open(count);
+        at_once.apply(&[&batch(EPOCH, 2, facts.clone())]);
+        assert_eq!(at_once.refunds.get(&at(2)), reason.as_ref(), "{name}");
+        assert_eq!(at_once.orders[&at(2)], (2, status), "{name}");
+        let mut one_by_one = Tables::open(count);
+        for (seq, fact) in (2..).zip(facts) {
+            one_by_one.apply(&[&batch(EPOCH, seq, vec![fact])]);
+        }
+        assert_eq!(one_by_one, at_once, "{name}");
+    }
+}
+
+#[test]
+fn an_order_that_mysql_takes_no_row_for_is_refused_and_takes_no_units() {
+    let mut tables = Tables::open(10);
+    tables.unwritable = Unwritable::from([(at(3), "too long".to_owned())]);
+    let facts = vec![accepted(1), accepted(2), accepted(3), cancelled(3)];
+    let outcome = tables.apply(&[&batch(EPOCH, 2, facts)]);
+    assert_eq!(outcome.halt, None);
+    assert_eq!(tables.orders.keys().copied().collect::<Vec<_>>(), [at(2), at(4)]);
+    assert_eq!((tables.stock.sale, &outcome.refusals[..]), (4, &[at(3)][..]));
+    let step = &outcome.transitions[0];
+    assert_eq!((step.to, &*step.note), (Status::Refused, "too long"));
+    let buyer = Uid::new(b"u7").unwrap();
+    assert_eq!(step.rowless, Some((buyer, 2)), "nobody is forgotten");
+    assert!(tables.refunds.is_empty(), "nobody has paid");
+
+    // He pays before the module hears of it.
+    for again in [confirmed(3), paid_late(3)] {
+        let mut tables = Tables::open(10);
+        tables.unwritable = Unwritable::from([(at(3), "too long".to_owned())]);
+        tables.apply(&[&batch(EPOCH, 2, vec![accepted(1), accepted(2)])]);
+        let outcome = tables.apply(&[&batch(EPOCH, 4, vec![again])]);
+        assert_eq!((outcome.halt, tables.stock.sale), (None, 1));
+        assert_eq!(outcome.refunds[0].qty, 2);
+        assert!(tables.refunds.contains_key(&at(3)));
+    }
 }
 
 #[test]
@@ -338,6 +517,7 @@ fn log_of(dice: &[(u8, usize, u32)], total: i64) -> Vec<(EventId, Event)> {
     let mut last = EventId::new(EPOCH, 0);
     let mut available = total;
     let mut reservations: Vec<(ReservationId, u32, Status)> = Vec::new();
+    let mut paid: BTreeSet<ReservationId> = BTreeSet::new();
     let mut push = |last: &mut EventId, fact| {
         last.seq += 1;
         let (seq, at) = (last.seq, log.len() as u64);
@@ -392,10 +572,15 @@ fn log_of(dice: &[(u8, usize, u32)], total: i64) -> Vec<(EventId, Event)> {
                 available += i64::from(*qty);
                 push(&mut last, Fact::Expired { rid: *rid });
             }
-            (5, Some((rid, qty, status @ Status::Expired))) if available >= i64::from(*qty) => {
+            (5, Some((rid, qty, status @ Status::Expired)))
+                if available >= i64::from(*qty) && !paid.contains(rid) =>
+            {
                 *status = Status::Confirmed;
                 available -= i64::from(*qty);
                 push(&mut last, Fact::Confirmed { rid: *rid });
+            }
+            (4 | 5, Some((rid, _, Status::Cancelled | Status::Expired))) if paid.insert(*rid) => {
+                push(&mut last, Fact::LatePayment { rid: *rid });
             }
             (6, _) => {
                 let delta = i64::from(qty) - 2;
@@ -437,9 +622,14 @@ proptest! {
         count in 0_i64..40,
         parts in prop::collection::vec((0_usize..120, 1_usize..30, 1_usize..4), 0..12),
         cuts in prop::collection::vec(1_usize..20, 1..12),
+        // And it may take no row for some.
+        poison in prop::collection::vec(0_usize..120, 0..3),
     ) {
         let log = log_of(&dice, 30);
+        let ids = poison.iter().filter_map(|n| Some((log.get(*n)?.0, "no".to_owned())));
+        let unwritable: Unwritable = ids.collect();
         let mut expected = Tables::new(count);
+        expected.unwritable = unwritable.clone();
         for event in &log {
             let one = batches(std::slice::from_ref(event));
             let outcome = expected.apply(&one.iter().collect::<Vec<_>>());
@@ -448,7 +638,15 @@ proptest! {
             prop_assert!(expected.stock.sale <= expected.stock.count.max(0));
         }
 
+        expected.assert_history_leads_to_orders(|id| {
+            let accepted = &log.iter().find(|(found, _)| *found == id).unwrap().1.fact;
+            match accepted {
+                Fact::Accepted { deadline: None, .. } => Status::Confirmed,
+                _ => Status::Held,
+            }
+        });
         let mut tables = Tables::new(count);
+        tables.unwritable = unwritable;
         for (start, length, times) in parts {
             let start = start.min(log.len());
             let end = (start + length).min(log.len());

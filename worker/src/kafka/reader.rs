@@ -1,0 +1,159 @@
+//! What the client library tells the reader of the topic: partitions that come and go, and how much
+//! there is to read.
+//!
+//! A partition that goes is drained first: what the writer was given of it is finished and its
+//! offset stored, and only then it is let go, so that its new owner reads nothing again. Where that
+//! takes too long, he reads it again and MySQL's cursor says what is new.
+
+use super::Callbacks;
+use super::consumer::store;
+use crate::orders::Offsets;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{ClientContext, Statistics, TopicPartitionList};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+/// How long a partition that goes is waited for. The group waits as long.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it is drained.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
+
+/// So long nothing may be read although there is something, before somebody has to know.
+const STALL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the reader knows.
+pub(super) struct Reader {
+    topic: String,
+    offsets: Offsets,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Partitions that went since the last look.
+    left: BTreeSet<i32>,
+    /// Whether reading was stopped because the writer is busy.
+    is_paused: bool,
+    /// When something was read, or there was nothing to read.
+    got_on: Instant,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    pub(super) fn new(topic: String, offsets: Offsets) -> Self {
+        Self {
+            topic,
+            offsets,
+            state: Mutex::new(State {
+                left: BTreeSet::new(),
+                is_paused: false,
+                got_on: Instant::now(),
+            }),
+        }
+    }
+
+    /// Partitions that went since the last call.
+    pub(super) fn take_left(&self) -> BTreeSet<i32> {
+        std::mem::take(&mut self.state().left)
+    }
+
+    /// A message was read.
+    pub(super) fn has_read(&self) {
+        self.state().got_on = Instant::now();
+    }
+
+    /// Whether reading is stopped because the writer is busy.
+    pub(super) fn is_paused(&self, is_paused: bool) {
+        self.state().is_paused = is_paused;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the writer has finished what it has of these partitions, for a while.
+    fn drain(&self, partitions: &[i32]) {
+        let since = Instant::now();
+        let under_way = || {
+            let drained = |number: &&i32| !self.offsets.is_drained(**number);
+            partitions.iter().filter(drained).collect::<Vec<_>>()
+        };
+        while !under_way().is_empty() {
+            if since.elapsed() > DRAIN_PATIENCE {
+                warn!(
+                    "partitions {:?} go although their last messages are under way: whoever gets \
+                     them reads these again",
+                    under_way()
+                );
+                return;
+            }
+            thread::sleep(DRAIN_PAUSE);
+        }
+    }
+}
+
+impl ClientContext for Reader {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Callbacks.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Callbacks.error(error, reason);
+    }
+
+    /// Comes every few seconds: a library that has messages and delivers none has to be noticed.
+    fn stats(&self, statistics: Statistics) {
+        let topic = statistics.topics.get(&self.topic);
+        let partitions = topic.into_iter().flat_map(|topic| topic.partitions.values());
+        let unread: i64 = partitions
+            .filter(|partition| partition.desired && partition.app_offset >= 0)
+            .map(|partition| (partition.hi_offset - partition.app_offset).max(0))
+            .sum();
+        let mut state = self.state();
+        if unread == 0 || state.is_paused {
+            state.got_on = Instant::now();
+        } else if state.got_on.elapsed() > STALL_PATIENCE {
+            error!("ALARM: {unread} messages wait in Kafka and none has been read for a while");
+            state.got_on = Instant::now();
+        }
+    }
+}
+
+impl ConsumerContext for Reader {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(list) = rebalance else {
+            return;
+        };
+        let partitions = numbers(list);
+        // Of one that was lost, while this process was asleep, somebody else is the owner already.
+        if !consumer.assignment_lost() {
+            self.drain(&partitions);
+            store(consumer, &self.topic, &self.offsets);
+        }
+        for partition in &partitions {
+            self.offsets.leave(*partition);
+        }
+        self.state().left.extend(partitions);
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => info!("partitions {:?} are ours", numbers(list)),
+            Rebalance::Revoke(list) => info!("partitions {:?} are no longer ours", numbers(list)),
+            Rebalance::Error(error) => warn!("Kafka: {error}"),
+        }
+    }
+}
+
+fn numbers(list: &TopicPartitionList) -> Vec<i32> {
+    let elements = list.elements();
+    let numbers = elements.iter().map(TopicPartitionListElem::partition);
+    numbers.collect()
+}
