@@ -7,9 +7,9 @@
 use crate::cli::{Dead, DeadChore, Place, Which};
 use crate::config::{Broker, Config};
 use crate::kafka::{KeptLetter, Message, Producer, read_letters};
-use crate::mysql::{Session, options, rows};
+use crate::mysql::{Session, options};
 use anyhow::{Context, bail, ensure};
-use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use comfy_table::{Table, presets};
 use mysql_async::params;
 use mysql_async::prelude::Queryable;
 use rdkafka::Message as _;
@@ -119,8 +119,7 @@ impl<'a> Office<'a> {
             return Ok(());
         }
         let mut table = Table::new();
-        table.load_preset(NOTHING);
-        table.set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::NOTHING);
         let mut head = vec!["LETTER", "SENT", "FROM", "REASON", "MESSAGE"];
         if all {
             head.push("BECAME");

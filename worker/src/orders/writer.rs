@@ -334,8 +334,9 @@ impl Writer {
                 let (partition, offset) = place(&message);
                 warn!("dead letter: partition {partition}, offset {offset}: {reason}");
                 if let Some(dead_letters) = &self.dead_letters {
+                    let letter = Letter::of_message(&message, &reason);
                     tokio::select! {
-                        () = dead_letters.send(&Letter::of_message(&message, &reason)) => {}
+                        () = dead_letters.send(&letter) => {}
                         () = self.stop.asked() => return Err(Stopped),
                     }
                 }
