@@ -379,9 +379,8 @@ impl Node {
         let before = self.state(rid);
         let late = if_late == IfLate::Take;
         let (now_ms, refunded) = (self.now_ms, self.sale.is_refund_due(rid));
-        let done = self.carry_out(|sale, _, change| {
-            sale.perform_confirm(now_ms, change, rid, if_late)
-        });
+        let done =
+            self.carry_out(|sale, _, change| sale.perform_confirm(now_ms, change, rid, if_late));
         let is_late = matches!(done, Err(Refusal::Gone(_) | Refusal::NoStock { .. }));
         assert_eq!(
             self.sale.is_refund_due(rid),

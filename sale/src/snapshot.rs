@@ -129,12 +129,7 @@ impl Sale {
     }
 }
 
-fn put_item(
-    out: &mut Vec<u8>,
-    reservation: &Reservation<'_>,
-    has_older: bool,
-    refund_due: bool,
-) {
+fn put_item(out: &mut Vec<u8>, reservation: &Reservation<'_>, has_older: bool, refund_due: bool) {
     let mut bits = state_code(reservation.state);
     for (bit, is_set) in [
         (HAS_OLDER, has_older),

@@ -107,8 +107,13 @@ impl<'a> Office<'a> {
     }
 
     fn list(&self, all: bool, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
-        let listed = self.letters.iter().filter(|(_, became)| all || became.is_none());
-        let lines: Vec<Line<'_>> = listed.map(|(letter, became)| line(letter, *became)).collect();
+        let listed = self
+            .letters
+            .iter()
+            .filter(|(_, became)| all || became.is_none());
+        let lines: Vec<Line<'_>> = listed
+            .map(|(letter, became)| line(letter, *became))
+            .collect();
         if json {
             serde_json::to_writer(&mut *out, &lines)?;
             writeln!(out)?;
@@ -231,8 +236,12 @@ impl<'a> Office<'a> {
                    (topic, letter_partition, letter_offset, sent_at, became) \
                    VALUES (:topic, :partition, :offset, :sent_at, :became) \
                    ON DUPLICATE KEY UPDATE became = :became, at = NOW()";
-        let noted = self.session.work(async |conn| Ok(conn.exec_drop(sql, values).await?));
-        noted.await.context("it is not written down that this letter is dealt with")
+        let noted = self
+            .session
+            .work(async |conn| Ok(conn.exec_drop(sql, values).await?));
+        noted
+            .await
+            .context("it is not written down that this letter is dealt with")
     }
 }
 

@@ -131,7 +131,10 @@ fn a_late_payment_follows_the_policy_and_is_told_apart_for_the_refund() {
             assert_eq!(status(&stand, "POST", &confirm, &shop), answer, "{policy}");
         }
         let log: Vec<String> = stand.redis(&["SECKILL.EVENTS", "1", "FORMAT", "text"]);
-        let refunds = log.iter().filter(|line| line.contains("late_payment")).count();
+        let refunds = log
+            .iter()
+            .filter(|line| line.contains("late_payment"))
+            .count();
         assert_eq!(refunds, usize::from(answer.0 == 409), "{log:?}");
     }
 }

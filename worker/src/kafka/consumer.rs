@@ -97,7 +97,8 @@ fn consume(
         let polled = consumer.poll(poll);
         // Not given to the writer yet: their new owner reads them.
         let left = reader.take_left();
-        waiting.retain(|delivery| place(delivery).is_none_or(|(number, _)| !left.contains(&number)));
+        waiting
+            .retain(|delivery| place(delivery).is_none_or(|(number, _)| !left.contains(&number)));
         match polled {
             None => {}
             Some(Ok(message)) => {
@@ -118,11 +119,7 @@ fn consume(
 }
 
 /// Gives the writer what it has room for.
-fn hand_over(
-    intake: &mpsc::Sender<Delivery>,
-    waiting: &mut VecDeque<Delivery>,
-    offsets: &Offsets,
-) {
+fn hand_over(intake: &mpsc::Sender<Delivery>, waiting: &mut VecDeque<Delivery>, offsets: &Offsets) {
     while let Some(delivery) = waiting.pop_front() {
         let place = place(&delivery);
         match intake.try_send(delivery) {

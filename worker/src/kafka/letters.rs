@@ -59,7 +59,10 @@ pub(crate) fn read_letters(kafka: &Kafka) -> anyhow::Result<Vec<KeptLetter>> {
         };
         let message = message?;
         got_on = Instant::now();
-        if ends.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
+        if ends
+            .get(&message.partition())
+            .is_some_and(|end| message.offset() + 1 >= *end)
+        {
             ends.remove(&message.partition());
         }
         letters.push(KeptLetter::of(&message));

@@ -111,7 +111,9 @@ impl ClientContext for Reader {
     /// Comes every few seconds: a library that has messages and delivers none has to be noticed.
     fn stats(&self, statistics: Statistics) {
         let topic = statistics.topics.get(&self.topic);
-        let partitions = topic.into_iter().flat_map(|topic| topic.partitions.values());
+        let partitions = topic
+            .into_iter()
+            .flat_map(|topic| topic.partitions.values());
         let unread: i64 = partitions
             .filter(|partition| partition.desired && partition.app_offset >= 0)
             .map(|partition| (partition.hi_offset - partition.app_offset).max(0))

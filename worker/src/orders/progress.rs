@@ -47,7 +47,9 @@ impl Offsets {
         let mut shared = self.lock();
         shared.restart.extend(progress.offsets());
         let seen = progress.partitions.iter();
-        shared.seen.extend(seen.map(|(number, partition)| (*number, partition.next)));
+        shared
+            .seen
+            .extend(seen.map(|(number, partition)| (*number, partition.next)));
     }
 
     /// The offsets from which a restart has to read, where they are new since the last call.
@@ -57,7 +59,9 @@ impl Offsets {
 
     /// The writer was given a message.
     pub(crate) fn given(&self, partition: i32, offset: i64) {
-        self.lock().given.insert(partition, offset.saturating_add(1));
+        self.lock()
+            .given
+            .insert(partition, offset.saturating_add(1));
     }
 
     /// Whether the writer has looked at all that it was given of a partition.

@@ -88,8 +88,7 @@ pub(crate) async fn apply(
         let touches = outcome.touches_stock(row.stock);
         let version = row.version + i64::from(touches);
         for orders in outcome.orders.chunks(sql::ROWS_MAX) {
-            let insert =
-                |orders: &[Order]| sql::insert_orders(*sid, &row.name, version, orders);
+            let insert = |orders: &[Order]| sql::insert_orders(*sid, &row.name, version, orders);
             if let Err(failure) = run(conn, insert(orders)).await {
                 let found = poison::find(conn, orders, insert, failure).await?;
                 conn.query_drop("ROLLBACK").await?;

@@ -7,14 +7,26 @@
 //! | `road.rs` | from an acceptance to an order |
 //! | `faults.rs` | kills, and what MySQL or the module say no to |
 //! | `topic.rs` | what may lie on the topic |
+//! | `late.rs` | what is kept of an order's life, and payments that come too late |
+//! | `poison.rs` | what MySQL refuses, and what that means for the others |
+//! | `asleep.rs` | answers that are lost, workers that slept, a MySQL that is away for long |
+//! | `wire.rs` | a wire between a worker and MySQL that can be cut |
 
+#[cfg(test)]
+mod asleep;
 #[cfg(test)]
 mod chores;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod late;
+#[cfg(test)]
+mod poison;
 #[cfg(test)]
 mod road;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]
 mod topic;
+#[cfg(test)]
+mod wire;

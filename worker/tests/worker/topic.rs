@@ -232,3 +232,43 @@ fn events_that_the_broker_lost_are_sent_again_while_the_sale_goes_on() {
     shop.await_stored(1001);
     shop.assert_books_close(1001);
 }
+
+#[test]
+fn a_dead_letter_is_listed_sent_again_when_its_stock_row_is_there_and_dropped_if_it_is_nothing() {
+    let Some(shop) = Shop::with_kafka("dead-chore") else {
+        return;
+    };
+    let _worker = shop.run();
+    await_topics(&shop);
+    send(&shop, "k", &[events(7, 1, 4), b"\xff\n".to_vec()]);
+    dead_letters(&shop, 2);
+    let list = shop.chore(&["dead", "list"]).unwrap();
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 3, "{list}");
+    assert!(
+        lines[1].starts_with("0:0 ") && lines[1].contains("no stock row"),
+        "{list}"
+    );
+    assert!(lines[1].contains("seckill.events:0:0"), "{list}");
+    assert!(lines[2].contains("not a seckill event message"), "{list}");
+
+    shop.stock(7, 100, 0);
+    let replayed = shop.chore(&["dead", "replay", "0:0"]).unwrap();
+    assert_eq!(replayed, "0:0: sent to seckill.events\n");
+    await_live(&shop, 7, 3);
+    let dropped = shop.chore(&["dead", "drop", "--all"]).unwrap();
+    assert!(dropped.starts_with("0:1: dropped"), "{dropped}");
+    let json = shop.chore(&["dead", "list", "--json"]).unwrap();
+    assert_eq!(json, "[]\n");
+    let all = shop.chore(&["dead", "list", "--all"]).unwrap();
+    assert!(all.contains("replayed") && all.contains("dropped"), "{all}");
+
+    for (words, complaint) in [
+        (&["dead", "replay", "0:9"][..], "no letter 0:9"),
+        (&["dead", "drop"], "--all"),
+        (&["dead", "drop", "9"], "<partition>:<offset>"),
+    ] {
+        let refusal = shop.chore(words).unwrap_err().to_string();
+        assert!(refusal.contains(complaint), "{refusal}");
+    }
+}

@@ -108,9 +108,7 @@ impl Tables {
             .filter_map(|id| {
                 let row = self.orders.get(&id);
                 let rowless = self.rowless.get(&id);
-                let &(qty, status) = row.or(rowless
-                    .map(|&qty| (qty, Status::Refused))
-                    .as_ref())?;
+                let &(qty, status) = row.or(rowless.map(|&qty| (qty, Status::Refused)).as_ref())?;
                 let order = Older {
                     uid: "u7".into(),
                     qty,
@@ -154,8 +152,15 @@ impl Tables {
 
     /// An order's steps lead from what its row says of the first one to where it stands.
     fn assert_history_leads_to_orders(&self, began: impl Fn(EventId) -> Status) {
-        let rowless = self.rowless.iter().map(|(id, qty)| (id, (*qty, Status::Refused)));
-        let all = self.orders.iter().map(|(id, order)| (id, *order)).chain(rowless);
+        let rowless = self
+            .rowless
+            .iter()
+            .map(|(id, qty)| (id, (*qty, Status::Refused)));
+        let all = self
+            .orders
+            .iter()
+            .map(|(id, order)| (id, *order))
+            .chain(rowless);
         for (id, (_, status)) in all {
             let steps = self.history.values().filter(|(rid, ..)| rid == id);
             let mut at = None;
@@ -369,8 +374,14 @@ fn an_order_that_mysql_takes_no_row_for_is_refused_and_takes_no_units() {
     let facts = vec![accepted(1), accepted(2), accepted(3), cancelled(3)];
     let outcome = tables.apply(&[&batch(EPOCH, 2, facts)]);
     assert_eq!(outcome.halt, None);
-    assert_eq!(tables.orders.keys().copied().collect::<Vec<_>>(), [at(2), at(4)]);
-    assert_eq!((tables.stock.sale, &outcome.refusals[..]), (4, &[at(3)][..]));
+    assert_eq!(
+        tables.orders.keys().copied().collect::<Vec<_>>(),
+        [at(2), at(4)]
+    );
+    assert_eq!(
+        (tables.stock.sale, &outcome.refusals[..]),
+        (4, &[at(3)][..])
+    );
     let step = &outcome.transitions[0];
     assert_eq!((step.to, &*step.note), (Status::Refused, "too long"));
     let buyer = Uid::new(b"u7").unwrap();
