@@ -96,6 +96,7 @@ impl Town {
         let place = Place::temporary(name).unwrap();
         let cluster = Cluster::start(&place).unwrap();
         let db = MariaDb::start(&place).unwrap();
+        cluster.nodes().for_each(miss_quickly);
         let nodes: Vec<String> = cluster.nodes().map(address).collect();
         let settings = Settings::worker(cluster.node(0).unwrap(), &db).unwrap();
         let town = Self {
@@ -147,6 +148,13 @@ impl Town {
     }
 }
 
+/// A dead node's replica takes over after a second.
+fn miss_quickly(node: &Redis) {
+    let mut connection = node.connect(User::Anything).unwrap();
+    let words = ["SET", "cluster-node-timeout", "1000"];
+    redis::cmd("CONFIG").arg(&words).exec(&mut connection).unwrap();
+}
+
 fn address(node: &Redis) -> String {
     format!("127.0.0.1:{}", node.port())
 }
@@ -161,6 +169,7 @@ fn info(node: &Redis, sid: u32) -> HashMap<String, String> {
 fn the_sales_of_every_node_are_relayed_while_slots_move_and_a_replica_takes_over() {
     let mut town = Town::open("servers-cluster");
     let replica = town.cluster.start_replica(&town.place, 0).unwrap();
+    miss_quickly(&replica);
     let worker = Worker::start(&town.place, &town.settings).unwrap();
     let sids: Vec<u32> = (1..=9).collect();
     for &sid in &sids {
