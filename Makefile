@@ -23,7 +23,7 @@ test: export PROPTEST_RNG_SEED ?= 1
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build kafka ## One sale on private servers: BUYERS=300 STOCK=100 TRIES=3 BROKER=auto KILL="redis worker"
+demo: build kafka ## One sale on private servers: BUYERS=300 STOCK=100 TRIES=3 BROKER=auto CLUSTER=1 KILL="redis worker"
 	@scripts/setup.sh run
 	@$(bin)/seckill-demo run
 

@@ -37,6 +37,9 @@ pub(crate) struct RunOptions {
     /// Whether events go through Kafka
     #[arg(long, env = "BROKER", value_enum, default_value_t = Broker::Auto)]
     pub(crate) broker: Broker,
+    /// A Redis Cluster of three primaries with a replica each, two workers and two proxies
+    #[arg(long, env = "CLUSTER", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) cluster: bool,
     /// Parts to kill -9 in the middle of the sale: redis, mariadb, kafka, shop, worker, proxy
     #[arg(long, env = "KILL", default_value = "", value_name = "PARTS")]
     pub(crate) kill: Victims,

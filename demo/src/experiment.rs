@@ -55,11 +55,13 @@ pub(crate) struct Experiment<'a> {
 // === impl Experiment ===
 
 impl Experiment<'_> {
-    /// Sells through the proxy at `proxy_url` until buyers and books are at rest.
-    pub(crate) async fn sell(&self, proxy_url: &str) -> Result<Sold> {
+    /// Sells through these proxies until buyers and books are at rest.
+    pub(crate) async fn sell(&self, proxies: &[String]) -> Result<Sold> {
         self.wait_for_the_road().await?;
+        let (first, more) = proxies.split_first().context("there is no proxy")?;
         let plan = Plan {
-            url: proxy_url.to_owned(),
+            url: first.clone(),
+            more_urls: more.to_vec(),
             sid: SID.to_string(),
             buyers: self.options.buyers,
             tries: self.options.tries,

@@ -13,7 +13,8 @@ use std::str::FromStr;
 /// Reads one sale on both sides.
 pub(crate) struct Ledger {
     sid: u32,
-    redis: redis::Client,
+    /// One server, or every node of a cluster.
+    redis: Vec<redis::Client>,
     mysql: Pool,
 }
 
@@ -44,10 +45,13 @@ impl fmt::Display for Lag {
 // === impl Ledger ===
 
 impl Ledger {
-    pub(crate) fn new(sid: u32, redis_url: &str, mysql_url: &str) -> Result<Self> {
+    pub(crate) fn new(sid: u32, redis_urls: &[String], mysql_url: &str) -> Result<Self> {
+        let clients = redis_urls
+            .iter()
+            .map(|url| redis::Client::open(url.as_str()));
         Ok(Self {
             sid,
-            redis: redis::Client::open(redis_url)?,
+            redis: clients.collect::<Result<_, _>>()?,
             mysql: Pool::new(mysql_url),
         })
     }
@@ -154,6 +158,21 @@ impl Ledger {
 
     /// A new connection each time: the last one may be to a server that was killed.
     async fn connect(&self) -> Result<MultiplexedConnection> {
-        Ok(self.redis.get_multiplexed_async_connection().await?)
+        let mut refused = anyhow!("there is no Redis");
+        for client in &self.redis {
+            match self.connect_to(client).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// A node of a cluster that does not have the sale refuses.
+    async fn connect_to(&self, client: &redis::Client) -> Result<MultiplexedConnection> {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut info = redis::cmd("SECKILL.INFO");
+        info.arg(self.sid).exec_async(&mut connection).await?;
+        Ok(connection)
     }
 }

@@ -42,11 +42,11 @@ pub(crate) async fn run(options: RunOptions) -> Result<()> {
 
 /// From the first start to the last stop; damage in the books is an error.
 async fn sale(options: &RunOptions, with_kafka: bool, folder: &Path, say: &Say) -> Result<()> {
-    let stage = set_stage(folder, with_kafka, options.stock, say).await?;
+    let stage = set_stage(folder, with_kafka, options, say).await?;
     let addresses = stage.addresses;
     let broker = addresses.broker();
-    let ledger = Ledger::new(SID, &addresses.redis_url, &addresses.mysql_url)?;
-    let supervisor = Arc::new(Supervisor::watch(stage.parts, say));
+    let ledger = Ledger::new(SID, &addresses.redis, &addresses.mysql_url)?;
+    let supervisor = Arc::new(Supervisor::watch(stage.parts, stage.redis_away, say));
 
     let experiment = Experiment {
         options,
@@ -54,7 +54,7 @@ async fn sale(options: &RunOptions, with_kafka: bool, folder: &Path, say: &Say) 
         supervisor: &supervisor,
         say,
     };
-    let sold = experiment.sell(&addresses.proxy_url).await?;
+    let sold = experiment.sell(&addresses.proxies).await?;
     let books = sold.accounts.close();
     say.line(table::of(&sold, &books, broker).to_string());
     for damage in &books.damage {
@@ -70,7 +70,13 @@ async fn sale(options: &RunOptions, with_kafka: bool, folder: &Path, say: &Say) 
     Ok(())
 }
 
-async fn set_stage(folder: &Path, with_kafka: bool, stock: u32, say: &Say) -> Result<Stage> {
+async fn set_stage(
+    folder: &Path,
+    with_kafka: bool,
+    options: &RunOptions,
+    say: &Say,
+) -> Result<Stage> {
     let (place, say) = (Place::at(folder)?, say.clone());
-    spawn_blocking(move || Stage::set(&place, with_kafka, stock, &say)).await?
+    let (with_cluster, stock) = (options.cluster, options.stock);
+    spawn_blocking(move || Stage::set(&place, with_kafka, with_cluster, stock, &say)).await?
 }

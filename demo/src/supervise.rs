@@ -27,19 +27,26 @@ pub(crate) struct Supervisor {
 #[derive(Clone)]
 struct Watched {
     name: Name,
+    /// How long it stays away when it was killed.
+    away: Duration,
     part: Arc<Mutex<Box<dyn Part + Send>>>,
 }
 
 // === impl Supervisor ===
 
 impl Supervisor {
-    /// Begins to watch.
-    pub(crate) fn watch(parts: Vec<Running>, say: &Say) -> Self {
+    /// Begins to watch. Redis stays away for a moment, where a replica is to take over.
+    pub(crate) fn watch(parts: Vec<Running>, redis_away: Duration, say: &Say) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let parts: Vec<_> = parts
             .into_iter()
             .map(|(name, part)| Watched {
                 name,
+                away: if name == Name::Redis {
+                    redis_away
+                } else {
+                    Duration::ZERO
+                },
                 part: Arc::new(Mutex::new(part)),
             })
             .collect();
@@ -54,12 +61,10 @@ impl Supervisor {
         }
     }
 
-    /// Ends a part at once, as a loss of power would.
+    /// Ends a part at once, as a loss of power would; of several the first.
     pub(crate) fn kill(&self, name: Name) -> Result<()> {
-        for watched in self.parts.iter().filter(|watched| watched.name == name) {
-            watched.lock().kill()?;
-        }
-        Ok(())
+        let mut named = self.parts.iter().filter(|watched| watched.name == name);
+        named.next().map_or(Ok(()), |watched| watched.lock().kill())
     }
 
     /// Stops watching, and then the parts.
@@ -94,6 +99,9 @@ impl Watched {
     fn bring_back(&self, over: &AtomicBool, say: &Say) {
         let gone = Instant::now();
         let name = self.name;
+        while gone.elapsed() < self.away && !over.load(Ordering::Relaxed) {
+            thread::sleep(LOOK_EVERY);
+        }
         while !over.load(Ordering::Relaxed) {
             match self.lock().restart() {
                 Ok(()) => {

@@ -19,7 +19,7 @@ pub(crate) fn up() -> Result<()> {
     let say = Say::default();
     let place = Place::detached(FOLDER)?;
     let with_kafka = with_kafka(Broker::Auto, &say)?;
-    let stage = Stage::set(&place, with_kafka, STOCK, &say)
+    let stage = Stage::set(&place, with_kafka, false, STOCK, &say)
         .context("`up` begins where it left off when it is called again; `down` stops what runs")?;
     say.line(table(&stage)?.to_string());
     for command in commands(&stage.addresses)? {
@@ -36,11 +36,11 @@ fn table(stage: &Stage) -> Result<Table> {
     table.set_header(["part", "address", "pid"]);
     for (name, part) in stage.parts.iter().rev() {
         let address = match name {
-            Name::Redis => format!("127.0.0.1:{}", Server::of(&addresses.redis_url)?.port),
+            Name::Redis => format!("127.0.0.1:{}", Server::of(first(&addresses.redis))?.port),
             Name::MariaDb => format!("127.0.0.1:{}", Server::of(&addresses.mysql_url)?.port),
             Name::Kafka => addresses.kafka.clone().unwrap_or_default(),
             Name::Shop => format!("http://{}", addresses.shop),
-            Name::Proxy => addresses.proxy_url.clone(),
+            Name::Proxy => first(&addresses.proxies).to_owned(),
             Name::Worker => "listens nowhere".to_owned(),
         };
         table.add_row([name.to_string(), address, part.pid().to_string()]);
@@ -52,11 +52,12 @@ fn table(stage: &Stage) -> Result<Table> {
 /// Three commands to try, ready to paste.
 fn commands(addresses: &Addresses) -> Result<[String; 3]> {
     let Addresses {
-        proxy_url,
-        redis_url,
+        proxies,
+        redis,
         mysql_url,
         ..
     } = addresses;
+    let (proxy_url, redis_url) = (first(proxies), first(redis));
     let mysql = Server::of(mysql_url)?;
     Ok([
         format!("curl -i -X POST -H 'X-User-Id: alice' {proxy_url}/seckill/{SID}"),
@@ -67,6 +68,11 @@ fn commands(addresses: &Addresses) -> Result<[String; 3]> {
             mysql.port, mysql.user, mysql.password
         ),
     ])
+}
+
+/// The only one of its kind.
+fn first(addresses: &[String]) -> &str {
+    addresses.first().map_or("", String::as_str)
 }
 
 /// A server's address, taken apart.
@@ -104,9 +110,9 @@ mod tests {
     #[test]
     fn commands_are_ready_to_paste() {
         let addresses = Addresses {
-            proxy_url: "http://127.0.0.1:8080".to_owned(),
+            proxies: vec!["http://127.0.0.1:8080".to_owned()],
             shop: "127.0.0.1:8000".to_owned(),
-            redis_url: "redis://operator:secret@127.0.0.1:6379/".to_owned(),
+            redis: vec!["redis://operator:secret@127.0.0.1:6379/".to_owned()],
             mysql_url: "mysql://seckill:hidden@127.0.0.1:3306/seckill".to_owned(),
             kafka: None,
         };

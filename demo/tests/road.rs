@@ -17,7 +17,7 @@ fn one_at_a_time() -> MutexGuard<'static, ()> {
 
 fn demo(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seckill-demo"));
-    for name in ["BUYERS", "STOCK", "TRIES", "BROKER", "KILL"] {
+    for name in ["BUYERS", "STOCK", "TRIES", "BROKER", "CLUSTER", "KILL"] {
         command.env_remove(name);
     }
     command.current_dir(folder).args(words).output().unwrap()

@@ -4,11 +4,12 @@ use crate::buyer::{Book, Buyer};
 use crate::connection::Connection;
 use crate::descriptors::{self, TooFewDescriptors};
 use crate::outcome::Outcome;
-use crate::plan::{Course, Plan, PlanError};
+use crate::plan::{Plan, PlanError, authority};
 use crate::progress::Progress;
+use http::uri::Authority;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
@@ -46,14 +47,17 @@ pub enum LoadError {
 pub async fn run(plan: &Plan, progress: &Arc<Progress>) -> Result<Outcome, LoadError> {
     let course = Arc::new(plan.course()?);
     descriptors::allow(plan.buyers)?;
-    let address = reach(plan, &course).await?;
+    let mut addresses = vec![reach(&plan.url, &course.authority, course.timeout).await?];
+    for url in &plan.more_urls {
+        addresses.push(reach(url, &authority(url)?, course.timeout).await?);
+    }
     let buyers = usize::try_from(plan.buyers).unwrap_or(usize::MAX);
     let start = Arc::new(Barrier::new(buyers.saturating_add(1)));
     let opening = Arc::new(Semaphore::new(OPENING_MAX));
     let first_key = first_key();
 
     let mut crowd = JoinSet::new();
-    for number in 1..=plan.buyers {
+    for (number, &address) in (1..=plan.buyers).zip(addresses.iter().cycle()) {
         let (uid, uid_header) = plan.buyer(number)?;
         let buyer = Buyer {
             uid,
@@ -90,19 +94,23 @@ async fn attend(mut buyer: Buyer, opening: Arc<Semaphore>, start: Arc<Barrier>) 
 }
 
 /// The first of the host's addresses that takes a connection.
-async fn reach(plan: &Plan, course: &Course) -> Result<SocketAddr, LoadError> {
+async fn reach(
+    url: &str,
+    authority: &Authority,
+    patience: Duration,
+) -> Result<SocketAddr, LoadError> {
     let unreachable = |reason| LoadError::Unreachable {
-        url: plan.url.clone(),
+        url: url.to_owned(),
         reason,
     };
-    let host = course.authority.host().trim_matches(['[', ']']);
-    let port = course.authority.port_u16().unwrap_or(80);
+    let host = authority.host().trim_matches(['[', ']']);
+    let port = authority.port_u16().unwrap_or(80);
     let addresses = tokio::net::lookup_host((host, port))
         .await
         .map_err(unreachable)?;
     let mut reason = std::io::Error::other("its name has no address");
     for address in addresses {
-        match timeout(course.timeout, Connection::open(address)).await {
+        match timeout(patience, Connection::open(address)).await {
             Ok(Ok(_)) => return Ok(address),
             Ok(Err(error)) => reason = error,
             Err(_) => reason = std::io::ErrorKind::TimedOut.into(),

@@ -93,6 +93,7 @@ impl Cli {
     fn into_plan(self) -> Plan {
         Plan {
             url: self.url,
+            more_urls: Vec::new(),
             path: self.path,
             sid: self.sid,
             buyers: self.buyers,

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Plan {
     /// Where the proxy is: `http://host:port`.
     pub url: String,
+    /// More proxies in front of the same sale: the buyers take turns.
+    pub more_urls: Vec<String>,
     /// The buy's path; `{sid}` stands for the sale.
     pub path: String,
     /// Which sale.
@@ -70,6 +72,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             url: "http://127.0.0.1:8080".to_owned(),
+            more_urls: Vec::new(),
             path: "/seckill/{sid}".to_owned(),
             sid: "1001".to_owned(),
             buyers: 300,
@@ -105,7 +108,7 @@ impl Plan {
                 return Err(PlanError::Zero(name));
             }
         }
-        let authority = self.authority()?;
+        let authority = authority(&self.url)?;
         let host = HeaderValue::from_str(authority.as_str())
             .map_err(|_| PlanError::Url(self.url.clone()))?;
         let buyer_header = HeaderName::try_from(self.buyer_header.as_str())
@@ -124,27 +127,28 @@ impl Plan {
         })
     }
 
-    fn authority(&self) -> Result<Authority, PlanError> {
-        let refused = || PlanError::Url(self.url.clone());
-        let uri = self.url.parse::<Uri>().map_err(|_| refused())?;
-        let parts = uri.into_parts();
-        let bare = parts.path_and_query.is_none_or(|path| path == "/");
-        match (parts.scheme, parts.authority) {
-            (Some(scheme), Some(authority))
-                if scheme == Scheme::HTTP && bare && !authority.as_str().contains('@') =>
-            {
-                Ok(authority)
-            }
-            _ => Err(refused()),
-        }
-    }
-
     fn target(&self) -> Result<Uri, PlanError> {
         let path = self.path.replace("{sid}", &self.sid);
         if !path.starts_with('/') {
             return Err(PlanError::Path(path));
         }
         path.parse().map_err(|_| PlanError::Path(path))
+    }
+}
+
+/// Whom a url names.
+pub(crate) fn authority(url: &str) -> Result<Authority, PlanError> {
+    let refused = || PlanError::Url(url.to_owned());
+    let uri = url.parse::<Uri>().map_err(|_| refused())?;
+    let parts = uri.into_parts();
+    let bare = parts.path_and_query.is_none_or(|path| path == "/");
+    match (parts.scheme, parts.authority) {
+        (Some(scheme), Some(authority))
+            if scheme == Scheme::HTTP && bare && !authority.as_str().contains('@') =>
+        {
+            Ok(authority)
+        }
+        _ => Err(refused()),
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use redis::{Cmd, Connection, FromRedisValue};
 
+use crate::part::{Part, Seal};
 use crate::place::Place;
 use crate::port::Port;
+use crate::process::Process;
 use crate::redis::{Redis, User};
 
 const NODES: usize = 3;
@@ -157,6 +159,12 @@ impl Cluster {
         Ok(&mut node.with_context(|| format!("no node {index}"))?.redis)
     }
 
+    /// The nodes as parts, each to be killed and restarted by itself.
+    pub fn into_parts(self) -> impl Iterator<Item = Box<dyn Part + Send>> {
+        let boxed = |node| -> Box<dyn Part + Send> { Box::new(node) };
+        self.nodes.into_iter().map(boxed)
+    }
+
     fn numbered(&self, index: usize) -> Result<&Node> {
         let node = self.nodes.get(index);
         node.with_context(|| format!("no node {index}"))
@@ -221,6 +229,18 @@ impl Cluster {
         })
     }
 }
+
+impl Seal for Node {
+    fn process(&self) -> &Process {
+        self.redis.process()
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        self.redis.process_mut()
+    }
+}
+
+impl Part for Node {}
 
 /// A slot whose keys are with the new node, while the old one still answers for it.
 #[derive(Debug)]

@@ -6,6 +6,8 @@
 //! | `chores.rs` | `migrate`, `warm`, and what `run` refuses to start on |
 //! | `road.rs` | from an acceptance to an order |
 //! | `faults.rs` | kills, and what MySQL or the module say no to |
+//! | `leases.rs` | several workers |
+//! | `servers.rs` | a Redis Cluster, sentinels, TLS |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
 //! | `poison.rs` | what MySQL refuses, and what that means for the others |
@@ -21,9 +23,13 @@ mod faults;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod road;
+#[cfg(test)]
+mod servers;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]
