@@ -66,6 +66,7 @@ impl Experiment<'_> {
             buyers: self.options.buyers,
             tries: self.options.tries,
             patience: PATIENCE,
+            waits_out_pauses: true,
             ..Plan::default()
         };
         let progress = Arc::new(Progress::default());

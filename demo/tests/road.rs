@@ -92,6 +92,30 @@ fn whatever_is_killed_in_the_middle_the_books_close() {
 }
 
 #[test]
+fn on_a_cluster_with_two_workers_and_two_proxies_the_books_close_too() {
+    let _machine = one_at_a_time();
+    let with_kafka = Kafka::or_skip("the cluster's sale through Kafka");
+    let broker = if with_kafka { "kafka" } else { "none" };
+    let text = run(&[
+        "--cluster",
+        "--buyers",
+        "1000",
+        "--stock",
+        "500",
+        "--broker",
+        broker,
+        "--kill",
+        "worker proxy",
+    ]);
+    assert_eq!(
+        last_line(&text),
+        format!(
+            "result accepted=500 orders=500 sale=500 oversold=0 lost=0 duplicated=0 audit=ok broker={broker}"
+        )
+    );
+}
+
+#[test]
 fn more_units_than_buyers_is_no_failure() {
     let _machine = one_at_a_time();
     let text = run(&[

@@ -74,7 +74,11 @@ impl Buyer {
         let began = Instant::now();
         let mut pause = PAUSE_FIRST;
         loop {
-            match self.ask(key).await {
+            let answer = match self.ask(key).await {
+                Ok(Answer::Paused) if self.course.waits_out_pauses => Err(Silence::Status(503)),
+                answer => answer,
+            };
+            match answer {
                 Ok(answer) => {
                     self.book.latencies.push(began.elapsed());
                     return self.keep(answer);

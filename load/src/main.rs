@@ -93,7 +93,6 @@ impl Cli {
     fn into_plan(self) -> Plan {
         Plan {
             url: self.url,
-            more_urls: Vec::new(),
             path: self.path,
             sid: self.sid,
             buyers: self.buyers,
@@ -103,6 +102,7 @@ impl Cli {
             timeout: Duration::from_secs(self.timeout),
             patience: Duration::from_secs(self.patience),
             keys: !self.without_keys,
+            ..Plan::default()
         }
     }
 }

@@ -31,6 +31,9 @@ pub struct Plan {
     /// Whether each try has an `Idempotency-Key`. Without one, a question that got no answer and is
     /// asked again is answered as a second try.
     pub keys: bool,
+    /// Whether a buyer who is told that the sale is paused asks again, as if there had been no answer:
+    /// where a replica takes over, that lasts a moment.
+    pub waits_out_pauses: bool,
 }
 
 /// Why a plan cannot be carried out.
@@ -64,6 +67,7 @@ pub(crate) struct Course {
     pub(crate) timeout: Duration,
     pub(crate) patience: Duration,
     pub(crate) keys: bool,
+    pub(crate) waits_out_pauses: bool,
 }
 
 // === impl Plan ===
@@ -82,6 +86,7 @@ impl Default for Plan {
             timeout: Duration::from_secs(5),
             patience: Duration::from_secs(60),
             keys: true,
+            waits_out_pauses: false,
         }
     }
 }
@@ -124,6 +129,7 @@ impl Plan {
             timeout: self.timeout,
             patience: self.patience,
             keys: self.keys,
+            waits_out_pauses: self.waits_out_pauses,
         })
     }
 

@@ -40,6 +40,7 @@ mod warm;
 use clap::{CommandFactory, Parser};
 use cli::{Chore, Cli};
 use config::Config;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::io::{IsTerminal, stderr, stdout};
 use tracing_subscriber::EnvFilter;
 
@@ -48,6 +49,8 @@ const LOG: &str = "info,refinery_core=warn";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // Of several that could be linked; who was first wins, and is the same one.
+    let _ = CryptoProvider::install_default(aws_lc_rs::default_provider());
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     tracing_subscriber::fmt()
