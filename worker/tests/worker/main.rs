@@ -6,6 +6,7 @@
 //! | `chores.rs` | `migrate`, `warm`, and what `run` refuses to start on |
 //! | `road.rs` | from an acceptance to an order |
 //! | `faults.rs` | kills, and what MySQL or the module say no to |
+//! | `books.rs` | `status` and `reconcile` |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
 //! | `poison.rs` | what MySQL refuses, and what that means for the others |
@@ -14,6 +15,8 @@
 
 #[cfg(test)]
 mod asleep;
+#[cfg(test)]
+mod books;
 #[cfg(test)]
 mod chores;
 #[cfg(test)]
