@@ -9,20 +9,13 @@ use crate::orders::StockId;
 use mysql_async::prelude::Queryable;
 use seckill_protocol::EventId;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// How often it is looked for an instant at which both sides stand at the same event.
 const LOOKS: usize = 20;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How long a worker that runs may leave something as it is: it looks for what was left behind every
-/// five seconds.
-const SETTLED: Duration = Duration::from_secs(7);
-
-/// How often it is looked whether it settles.
-const SETTLE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Compares `stock.sale` with what the orders come to once the plan's steps are done.
 pub(super) async fn sale(
@@ -141,15 +134,15 @@ async fn figures(servers: &mut Servers, id: StockId) -> Result<Option<Figures>, 
 }
 
 /// What both sides say of the places, and what is owed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Places {
+#[derive(Debug)]
+pub(super) struct Places {
     cursor: EventId,
     info: SaleInfo,
     owed: Vec<EventId>,
 }
 
 impl Places {
-    async fn read(servers: &mut Servers, id: StockId) -> Result<Self, Trouble> {
+    pub(super) async fn read(servers: &mut Servers, id: StockId) -> Result<Self, Trouble> {
         // First, because what MySQL tells the module it has by then.
         let info = servers.gate.sale_info(&id.to_string()).await?;
         let work =
@@ -159,7 +152,7 @@ impl Places {
     }
 
     /// Whether a worker that runs would still change something here.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.cursor == self.info.stored
             && self.info.relayed == self.info.stored
             && self.owed.is_empty()
@@ -167,7 +160,7 @@ impl Places {
     }
 
     /// Whether it moved since.
-    fn moved_since(&self, before: &Self) -> bool {
+    pub(super) fn moved_since(&self, before: &Self) -> bool {
         (
             self.cursor,
             self.info.stored,
@@ -184,27 +177,8 @@ impl Places {
     }
 }
 
-/// Compares the places in the log, after a worker that runs had the time to bring them on.
-pub(super) async fn places(
-    servers: &mut Servers,
-    names: &Names,
-    plan: &mut Plan,
-) -> Result<(), Trouble> {
-    let first = Places::read(servers, names.id).await?;
-    let began = Instant::now();
-    let mut now = first.clone();
-    while !now.is_settled() && !now.moved_since(&first) {
-        if began.elapsed() > SETTLED {
-            return judge_places(servers, names, &now, plan).await;
-        }
-        sleep(SETTLE_PAUSE).await;
-        now = Places::read(servers, names.id).await?;
-    }
-    Ok(())
-}
-
-/// Of places that do not move.
-async fn judge_places(
+/// Judges places that have not moved for long.
+pub(super) async fn judge_places(
     servers: &mut Servers,
     names: &Names,
     places: &Places,

@@ -30,6 +30,7 @@ use crate::kafka::TopicLook;
 use crate::mysql::{Failure, Session, options};
 use crate::orders::StockId;
 use anyhow::Context;
+use figures::Places;
 use judge::Names;
 use plan::{Difference, Plan};
 use rdkafka::error::KafkaError;
@@ -37,7 +38,9 @@ use report::Report;
 use seckill_protocol::EventId;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 use suspects::Reservations;
+use tokio::time::{Instant, sleep};
 use tracing::error;
 
 /// The ways to the servers.
@@ -68,7 +71,16 @@ struct Found {
     names: Option<Names>,
     /// Its first epoch.
     began_ms: u64,
+    /// Where its log stood, until it is known whether it moves.
+    places: Option<Places>,
 }
+
+/// How long a worker that runs may leave something as it is: it looks for what was left behind every
+/// five seconds.
+const SETTLED: Duration = Duration::from_secs(7);
+
+/// How often it is looked whether it settles.
+const SETTLE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Compares, and with `--apply` mends. The code of the exit is 0 if nothing differs any more, 1 if
 /// something does, and 2 if a sale could not be looked at.
@@ -99,8 +111,19 @@ async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow
         false => chore.sids.clone(),
     };
     let mut report = Report::new(chore.json, chore.apply);
+    let mut sales = Vec::new();
     for sid in sids {
-        match servers.reconcile(&sid, chore.apply).await {
+        let found = servers.examine(&sid).await;
+        sales.push((sid, found));
+    }
+    servers.settle(&mut sales).await;
+    for (sid, found) in sales {
+        let done = match found {
+            Ok(found) if chore.apply => servers.apply(found).await,
+            Ok(found) => Ok(found.plan),
+            Err(trouble) => Err(trouble),
+        };
+        match done {
             Ok(plan) => report.sale(out, &sid, &plan)?,
             Err(trouble) => report.trouble(out, &sid, &trouble.to_string())?,
         }
@@ -112,12 +135,51 @@ async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow
 // === impl Servers ===
 
 impl Servers {
-    async fn reconcile(&mut self, sid: &str, apply: bool) -> Result<Plan, Trouble> {
-        let found = self.examine(sid).await?;
-        if apply && let Some(names) = &found.names {
+    async fn apply(&mut self, found: Found) -> Result<Plan, Trouble> {
+        if let Some(names) = &found.names {
             apply::apply(self, names, found.began_ms, &found.plan).await?;
         }
         Ok(found.plan)
+    }
+
+    /// Waits, for all sales at once, until their logs have moved or stood still for so long that no
+    /// worker will move them.
+    async fn settle(&mut self, sales: &mut [(String, Result<Found, Trouble>)]) {
+        let began = Instant::now();
+        loop {
+            let last = began.elapsed() > SETTLED;
+            let mut waits = false;
+            for (_, found) in sales.iter_mut() {
+                let looked = match found {
+                    Ok(found) => self.settle_one(found, last).await,
+                    Err(_) => continue,
+                };
+                match looked {
+                    Ok(settled) => waits |= !settled,
+                    Err(trouble) => *found = Err(trouble),
+                }
+            }
+            if !waits {
+                return;
+            }
+            sleep(SETTLE_PAUSE).await;
+        }
+    }
+
+    /// Returns whether there is nothing to wait for.
+    async fn settle_one(&mut self, found: &mut Found, last: bool) -> Result<bool, Trouble> {
+        let (Some(names), Some(first)) = (&found.names, &found.places) else {
+            return Ok(true);
+        };
+        let now = Places::read(self, names.id).await?;
+        if !now.is_settled() && !now.moved_since(first) {
+            if !last {
+                return Ok(false);
+            }
+            figures::judge_places(self, names, &now, &mut found.plan).await?;
+        }
+        found.places = None;
+        Ok(true)
     }
 
     async fn examine(&mut self, sid: &str) -> Result<Found, Trouble> {
@@ -128,6 +190,7 @@ impl Servers {
             },
             names: None,
             began_ms: 0,
+            places: None,
         };
         let Ok(id) = sid.parse::<StockId>() else {
             let what = "its name is no stock.id: it gets no orders";
@@ -174,11 +237,12 @@ impl Servers {
         closely::look(self, &names, sid, &suspects, &mut plan).await?;
         figures::sale(self, &names, began_ms, &mut plan).await?;
         figures::count(self, &names, &mut plan).await?;
-        figures::places(self, &names, &mut plan).await?;
+        let places = Places::read(self, names.id).await?;
         Ok(Found {
             plan,
             names: Some(names),
             began_ms,
+            places: Some(places),
         })
     }
 
