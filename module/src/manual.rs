@@ -206,10 +206,22 @@ pub(crate) const USER: Page = Page {
     args: &[UID],
 };
 
+pub(crate) const RESERVATIONS: Page = Page {
+    name: c"SECKILL.RESERVATIONS",
+    summary: c"Shows all reservations in the order in which they came, a page of at most 10000 at a time: rid, uid, units, state, Unix ms of the grant and of the deadline (0: sold at once), token.",
+    complexity: c"O(N), N being the number of reservations that are replied",
+    arity: -2,
+    access: Access::Reads,
+    args: &[
+        Arg::option(c"FROM", c"first", Integer),
+        Arg::option(c"COUNT", c"count", Integer),
+    ],
+};
+
 pub(crate) const INFO: Page = Page {
     name: c"SECKILL.INFO",
     summary: c"Shows a sale: state, units, options, cursors, and this node's counters.",
-    complexity: c"O(1)",
+    complexity: c"O(log N), N being the number of reservations",
     arity: 2,
     access: Access::Reads,
     args: &[],

@@ -121,6 +121,12 @@ impl Sale {
         self.sold
     }
 
+    /// Units that were sold before the sale was created: part of those sold, in no reservation.
+    #[must_use]
+    pub const fn sold_before(&self) -> u64 {
+        self.sold_before
+    }
+
     /// The last event.
     #[must_use]
     pub const fn head(&self) -> EventId {
@@ -156,6 +162,12 @@ impl Sale {
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
         self.fenced
+    }
+
+    /// How many acceptances MySQL does not have yet: reservations without an order.
+    #[must_use]
+    pub const fn acceptances_pending(&self) -> u64 {
+        self.accepted_pending
     }
 
     /// How many reservations were ever granted.
@@ -200,6 +212,29 @@ impl Sale {
     /// All reservations of a buyer, whatever became of them, latest first.
     pub fn reservations_of(&self, uid: UidRef<'_>) -> impl Iterator<Item = Reservation<'_>> {
         self.reservations.all_of(uid)
+    }
+
+    /// All reservations in the order in which they came, from the `first` on. None ever goes, so
+    /// whoever reads on from where he was misses none and meets none twice.
+    pub fn reservations_from(&self, first: u32) -> impl Iterator<Item = Reservation<'_>> {
+        let positions = first..self.reservations.len();
+        positions.filter_map(|position| self.reservations.at(position))
+    }
+
+    /// When the first event after `after` was decided, of those that are kept, Unix ms.
+    #[must_use]
+    pub fn first_event_ms_after(&self, after: EventId) -> Option<u64> {
+        match self.places_after(after.max(self.stored)).next()? {
+            Place::Entry(entry) => Some(entry.at_ms),
+            Place::Acceptance(_, position) => Some(self.reservations.at(position)?.at_ms),
+        }
+    }
+
+    /// When the first acceptance that MySQL does not have yet was decided, Unix ms.
+    #[must_use]
+    pub fn first_unordered_ms(&self) -> Option<u64> {
+        let first = self.reservations.granted_after(self.stored).next()?;
+        Some(self.reservations.at(first)?.at_ms)
     }
 
     /// The deadline of the live hold that lapses first, Unix ms.

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Carries each acceptance from Redis through Kafka into an order in MySQL.
 #[derive(Debug, Parser)]
@@ -32,6 +33,11 @@ pub(crate) enum Chore {
     Run,
     /// Shows what lies in the dead topic, sends it again, or drops it.
     Dead(Dead),
+    /// Shows how each sale stands in Redis, in Kafka and in MySQL.
+    Status(Status),
+    /// Compares Redis, Kafka and MySQL, and prints what differs and what would mend it. Ends with 0
+    /// if nothing differs, 1 if something does, 2 if a sale could not be looked at.
+    Reconcile(Reconcile),
 }
 
 /// What to do with dead letters.
@@ -91,6 +97,52 @@ impl FromStr for Place {
         });
         place.ok_or("expected <partition>:<offset>, such as 0:12")
     }
+}
+
+/// What is compared, and whether it is mended.
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    /// The sales; without any, all that are in Redis.
+    #[arg(value_name = "SID")]
+    pub(crate) sids: Vec<String>,
+
+    /// Mends what can be mended without a person.
+    #[arg(long)]
+    pub(crate) apply: bool,
+
+    /// A line of JSON for each difference, and one for the whole.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is shown, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The sales; without any, all that are in Redis.
+    #[arg(value_name = "SID")]
+    pub(crate) sids: Vec<String>,
+
+    /// Shows it again every so many seconds, 1 unless said otherwise, until Ctrl-C.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, value_parser = watch_interval)]
+    pub(crate) watch: Option<Option<Duration>>,
+
+    /// A line of JSON for the servers and one for each sale.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Counts the orders in MySQL by status. Reads every order of the sales: not while they sell.
+    #[arg(long)]
+    pub(crate) orders: bool,
+}
+
+fn watch_interval(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.1..=60.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected seconds from 0.1 to 60; the sales stand before --watch".to_owned())
 }
 
 /// Which sales, and with what options.

@@ -6,12 +6,14 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `gate.rs` | the commands, and asking until there is an answer |
+//! | `gate/books.rs` | what `status` and `reconcile` ask |
 //! | `gate/lease.rs` | which worker relays a sale |
 //! | `gate/servers.rs` | which server is asked |
 //! | `gate/sentinels.rs` | ... where sentinels name the primary |
 //! | `gate/cluster.rs`, `gate/slots.rs` | ... where each node of a cluster has some of the sales |
 //! | `gate/link.rs` | one server, over one connection |
 
+mod books;
 mod cluster;
 mod lease;
 mod link;
@@ -19,6 +21,7 @@ mod sentinels;
 mod servers;
 mod slots;
 
+pub(crate) use books::{Reservation, SaleInfo};
 pub(crate) use lease::Leased;
 
 use crate::backoff::Backoff;

@@ -8,6 +8,9 @@
 //! | `schema.rs` | `migrate`: the tables of MySQL |
 //! | `warm.rs` | `warm`: a sale in Redis out of a stock row |
 //! | `dead.rs` | `dead`: what lies in the dead topic, and what becomes of it |
+//! | `status/` | `status`: how each sale stands |
+//! | `reconcile/` | `reconcile`: compares module, Kafka and MySQL, and mends |
+//! | `books.rs` | what MySQL says of sales in a few figures |
 //! | `run.rs` | `run`: puts the following together |
 //! | `gate.rs`, `gate/` | the module, wherever the sales are |
 //! | `relay/` | every sale's log to the sink, from where it was |
@@ -22,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod books;
 mod cli;
 mod config;
 mod dead;
@@ -31,9 +35,11 @@ mod gate;
 mod kafka;
 mod mysql;
 mod orders;
+mod reconcile;
 mod relay;
 mod run;
 mod schema;
+mod status;
 mod stop;
 mod warm;
 
@@ -68,8 +74,13 @@ async fn main() -> anyhow::Result<()> {
         Some(Chore::Warm(chore)) => warm::warm(&config, &chore, &mut stdout()).await,
         Some(Chore::Run) => run::run(config).await,
         Some(Chore::Dead(chore)) => dead::dead(&config, &chore, &mut stdout()).await,
+        Some(Chore::Reconcile(chore)) => {
+            let code = reconcile::reconcile(&config, &chore, &mut stdout()).await;
+            std::process::exit(code)
+        }
+        Some(Chore::Status(chore)) => status::status(&config, &chore).await,
         None => {
-            let expected = "expected one of migrate, warm, run, dead, or --test";
+            let expected = "expected one of migrate, warm, run, dead, status, reconcile, or --test";
             let kind = clap::error::ErrorKind::MissingSubcommand;
             Cli::command().error(kind, expected).exit()
         }

@@ -14,12 +14,14 @@ pub(crate) fn info(request: &Request<'_>) -> Result<()> {
     })
 }
 
-fn fields(entry: &Entry, now_ms: u64) -> [(&'static str, Field); 31] {
+fn fields(entry: &Entry, now_ms: u64) -> [(&'static str, Field); 36] {
     use Field::{Number, Text};
     let (sale, counters) = (&entry.sale, &entry.soft.counters);
     let options = sale.options();
     let (rate, burst) = rate(options.rate);
     let (user_rate, user_burst) = self::rate(options.user_rate);
+    let event_after = |place| sale.first_event_ms_after(place);
+    let since = |at_ms: Option<u64>| Number(at_ms.unwrap_or(0));
     [
         ("state", Text(sale.phase(now_ms).as_str().into())),
         ("name", Text(options.name.to_string())),
@@ -27,6 +29,7 @@ fn fields(entry: &Entry, now_ms: u64) -> [(&'static str, Field); 31] {
         ("available", Number(sale.available())),
         ("held", Number(sale.held())),
         ("sold", Number(sale.sold())),
+        ("sold_before", Number(sale.sold_before())),
         ("reservations", Number(sale.reservation_count().into())),
         ("limit", Number(options.limit.into())),
         ("start", Number(options.start_ms)),
@@ -41,6 +44,10 @@ fn fields(entry: &Entry, now_ms: u64) -> [(&'static str, Field); 31] {
         ("relayed", Text(sale.relayed().to_string())),
         ("stored", Text(sale.stored().to_string())),
         ("log", Number(sale.events_pending())),
+        ("unordered", Number(sale.acceptances_pending())),
+        ("unrelayed_since", since(event_after(sale.relayed()))),
+        ("unstored_since", since(event_after(sale.stored()))),
+        ("unordered_since", since(sale.first_unordered_ms())),
         ("memory", Number(entry.memory_bytes() as u64)),
         ("now", Number(now_ms)),
         ("tries", Number(counters.tries)),

@@ -65,6 +65,7 @@ pub(crate) fn register(context: RawContext) -> Result<(), &'static str> {
         CANCEL  c"write fast"          "write fast" => settle::cancel;
         GET     c"readonly fast"       "read fast"  => get::get;
         USER    c"readonly"            "read slow"  => get::user;
+        RESERVATIONS c"readonly"       "read slow"  => get::reservations;
         INFO    c"readonly fast"       "read fast"  => info::info;
         EVENTS  c"write"               "write slow blocking" => events::events;
         ACK     c"write fast"          "write fast" => ack::ack;

@@ -298,6 +298,72 @@ fn a_buyers_reservations_are_shown_whatever_became_of_them() {
 }
 
 #[test]
+fn all_reservations_are_read_page_by_page_while_more_come() {
+    let server = Server::start("module-reservations");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 9 LIMIT 0 HOLD 60000");
+    let mut rids = vec![
+        accepted(client.try_("s u1 QTY 2 TOKEN t1")),
+        accepted(client.try_("s u2")),
+        accepted(client.try_("s u1")),
+    ];
+    client.text(&format!("SECKILL.CANCEL s {}", rids[1]));
+    let mut pages = Vec::new();
+    loop {
+        let page = format!("SECKILL.RESERVATIONS s FROM {} COUNT 2", pages.len());
+        type Row = (String, String, u32, String, u64, u64, Option<String>);
+        let page: Vec<Row> = redis::from_redis_value(client.run(&page).unwrap()).unwrap();
+        if page.is_empty() {
+            break;
+        }
+        if pages.is_empty() {
+            rids.push(accepted(client.try_("s u3")));
+        }
+        pages.extend(page);
+    }
+    let read: Vec<_> = pages.iter().map(|row| row.0.clone()).collect();
+    assert_eq!(read, rids);
+    let (_, uid, qty, state, at, deadline, token) = &pages[0];
+    assert_eq!((&**uid, *qty, &**state), ("u1", 2, "held"));
+    assert_eq!(*deadline, at + 60000);
+    assert_eq!(token.as_deref(), Some("t1"));
+    assert_eq!((&*pages[1].3, &pages[1].6), ("cancelled", &None));
+}
+
+#[test]
+fn info_says_since_when_something_waits_for_the_worker() {
+    let server = Server::start("module-since");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 9 LIMIT 0");
+    let rid = accepted(client.try_("s u1"));
+    accepted(client.try_("s u2"));
+    client.text(&format!("SECKILL.CONFIRM s {rid}"));
+    let mut events = |after: u32| -> Vec<String> {
+        let epoch = rid.split('-').next().unwrap();
+        let line = format!("SECKILL.EVENTS s AFTER {epoch} {after} FORMAT text");
+        redis::from_redis_value(client.run(&line).unwrap()).unwrap()
+    };
+    let ats: Vec<String> = events(0)
+        .iter()
+        .map(|line| line.split(' ').nth(1).unwrap().replace("at=", ""))
+        .collect();
+    let since = |client: &mut Client| {
+        ["unrelayed", "unstored", "unordered"]
+            .map(|word| client.info("s", &format!("{word}_since")))
+    };
+    let epoch = rid.split('-').next().unwrap().to_owned();
+    assert_eq!(since(&mut client), [&*ats[0], &ats[0], &ats[1]]);
+    client.text(&format!("SECKILL.ACK s RELAYED {epoch} 2"));
+    client.text(&format!("SECKILL.ACK s STORED {epoch} 2"));
+    assert_eq!(since(&mut client), [&*ats[2], &ats[2], &ats[2]]);
+    assert_eq!(client.info("s", "unordered"), "1");
+    client.text(&format!("SECKILL.ACK s RELAYED {epoch} 4"));
+    client.text(&format!("SECKILL.ACK s STORED {epoch} 3"));
+    assert_eq!(since(&mut client), ["0", &ats[3], "0"]);
+    assert_eq!(client.info("s", "unordered"), "0");
+}
+
+#[test]
 fn each_change_of_state_is_announced_once_and_nothing_else_is() {
     let server = Server::start("module-news");
     let mut client = server.client();
@@ -376,8 +442,8 @@ fn info_tells_of_the_node_and_forgets_what_is_gone() {
 fn every_command_has_its_page_in_the_servers_manual() {
     let server = Server::start("module-docs");
     let mut client = server.client();
-    let words = "CREATE ALTER TRY MTRY CONFIRM CANCEL GET USER INFO EVENTS ACK LEASE PAUSE RESUME \
-                 CLOSE RESTOCK RESTORE AUDIT APPLY";
+    let words = "CREATE ALTER TRY MTRY CONFIRM CANCEL GET USER RESERVATIONS INFO EVENTS ACK LEASE \
+                 PAUSE RESUME CLOSE RESTOCK RESTORE AUDIT APPLY";
     let mut list = redis::cmd("COMMAND");
     list.arg(&["LIST", "FILTERBY", "MODULE", "seckill"]);
     let listed: Vec<String> = client.query(&list);

@@ -22,6 +22,7 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
     let rid = accepted(proxy.try_("s u1"));
     proxy.text(&format!("SECKILL.CONFIRM s {rid}"));
     worker.run("SECKILL.EVENTS s").unwrap();
+    worker.run("SECKILL.RESERVATIONS s").unwrap();
     worker.run("SCAN 0 TYPE flashsale").unwrap();
     operator.text("SECKILL.PAUSE s");
     operator.audit("s");
@@ -70,6 +71,7 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
         &[
             "SECKILL.TRY s u2",
             "SECKILL.USER s u1",
+            "SECKILL.RESERVATIONS s",
             "SECKILL.GET s 1-1",
             "SECKILL.EVENTS s",
             "SECKILL.AUDIT s",

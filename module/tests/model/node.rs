@@ -41,7 +41,7 @@ impl Node {
         let (at_least, at_most) = match &name["SECKILL.".len()..] {
             "CREATE" => (4, usize::MAX),
             "ALTER" | "TRY" | "MTRY" => (3, usize::MAX),
-            "EVENTS" => (2, usize::MAX),
+            "EVENTS" | "RESERVATIONS" => (2, usize::MAX),
             "CONFIRM" => (3, usize::MAX),
             "CANCEL" | "GET" | "USER" | "RESTOCK" | "APPLY" => (3, 3),
             "ACK" => (5, 5),
@@ -117,6 +117,26 @@ impl Node {
             "USER" => {
                 let uid = rest.uid()?;
                 return Ok(self.sale(sid)?.user(&uid));
+            }
+            "RESERVATIONS" => {
+                let (mut first, mut count) = (None, None);
+                while let Some(word) = rest.next() {
+                    match &word.to_ascii_uppercase()[..] {
+                        b"FROM" => {
+                            let value = rest.value_of("FROM")?;
+                            let value = number("FROM", value, 0, u32::MAX.into())?;
+                            once(&mut first, "FROM", value)?;
+                        }
+                        b"COUNT" => {
+                            let value = rest.value_of("COUNT")?;
+                            once(&mut count, "COUNT", number("COUNT", value, 1, 10_000)?)?;
+                        }
+                        other => return unknown(other, "FROM or COUNT"),
+                    }
+                }
+                let [first, count] = [first.unwrap_or(0), count.unwrap_or(1000)];
+                let [first, count] = [first, count].map(|n| usize::try_from(n).unwrap());
+                return Ok(self.sale(sid)?.page(first, count));
             }
             "INFO" => return Ok(self.sale(sid)?.info(now)),
             "EVENTS" => {

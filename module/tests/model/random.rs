@@ -144,7 +144,8 @@ impl Random {
             500..600 => self.with_rid("CONFIRM", sale),
             600..660 => self.with_rid("CANCEL", sale),
             660..690 => self.with_rid("GET", sale),
-            690..710 => self.user(sale),
+            690..705 => self.user(sale),
+            705..710 => self.page(),
             710..775 => vec![b"INFO".to_vec()],
             775..835 => self.events(sale),
             835..875 => self.ack(sale),
@@ -282,6 +283,17 @@ impl Random {
             _ => self.uid(),
         };
         vec![b"USER".to_vec(), uid]
+    }
+
+    fn page(&mut self) -> Vec<Vec<u8>> {
+        let mut words = vec![b"RESERVATIONS".to_vec()];
+        for (word, most) in [("FROM", 20), ("COUNT", 9)] {
+            if self.one_in(2) {
+                words.push(word.into());
+                words.push(self.0.u32(..most).to_string().into_bytes());
+            }
+        }
+        words
     }
 
     fn with_rid(&mut self, name: &str, sale: &Sale) -> Vec<Vec<u8>> {

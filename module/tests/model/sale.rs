@@ -41,7 +41,7 @@ pub(crate) struct Reservation {
     pub(crate) at: u64,
     /// None: sold at once.
     pub(crate) deadline: Option<u64>,
-    token: Option<Vec<u8>>,
+    pub(crate) token: Option<Vec<u8>>,
     refund_due: bool,
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Who {
     Module,
     /// This program, because MySQL would not have it otherwise.
     Worker,
+    /// `reconcile`, because the order did not stand as its reservation does.
+    Reconcile,
 }
 
 /// A payment that is to be refunded.
@@ -74,6 +76,7 @@ impl Who {
         match self {
             Self::Module => "module",
             Self::Worker => "worker",
+            Self::Reconcile => "reconcile",
         }
     }
 }

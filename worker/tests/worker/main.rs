@@ -8,6 +8,7 @@
 //! | `faults.rs` | kills, and what MySQL or the module say no to |
 //! | `leases.rs` | several workers |
 //! | `servers.rs` | a Redis Cluster, sentinels, TLS |
+//! | `books.rs` | `status` and `reconcile` |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
 //! | `poison.rs` | what MySQL refuses, and what that means for the others |
@@ -16,6 +17,8 @@
 
 #[cfg(test)]
 mod asleep;
+#[cfg(test)]
+mod books;
 #[cfg(test)]
 mod chores;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use redis::{Arg, Cmd, Connection, FromRedisValue};
 use seckill_testbed::{Redis, User};
 
 /// The commands on a sale that only read. Whatever else there is may write.
-const READING: [&str; 5] = ["GET", "USER", "INFO", "AUDIT", "APPLY"];
+const READING: [&str; 6] = ["GET", "USER", "RESERVATIONS", "INFO", "AUDIT", "APPLY"];
 
 /// A look at the sale from outside, on connections of its own.
 pub(crate) enum Watch {
