@@ -8,6 +8,8 @@
 //! | `schema.rs` | `migrate`: the tables of MySQL |
 //! | `warm.rs` | `warm`: a sale in Redis out of a stock row |
 //! | `dead.rs` | `dead`: what lies in the dead topic, and what becomes of it |
+//! | `recover/` | `recover`: a Redis that lost something gets it back from MySQL |
+//! | `options/` | the options of a sale, and the table that keeps them |
 //! | `run.rs` | `run`: puts the following together |
 //! | `gate.rs`, `gate/` | the module, wherever the sales are |
 //! | `relay/` | every sale's log to the sink, from where it was |
@@ -30,7 +32,9 @@ mod figures;
 mod gate;
 mod kafka;
 mod mysql;
+mod options;
 mod orders;
+mod recover;
 mod relay;
 mod run;
 mod schema;
@@ -63,10 +67,11 @@ async fn main() -> anyhow::Result<()> {
             schema::migrate(&mysql::options(&config.mysql.url)?, &mut stdout()).await
         }
         Some(Chore::Warm(chore)) => warm::warm(&config, &chore, &mut stdout()).await,
+        Some(Chore::Recover(chore)) => recover::recover(&config, &chore, &mut stdout()).await,
         Some(Chore::Run) => run::run(config).await,
         Some(Chore::Dead(chore)) => dead::dead(&config, &chore, &mut stdout()).await,
         None => {
-            let expected = "expected one of migrate, warm, run, dead, or --test";
+            let expected = "expected one of migrate, warm, recover, run, dead, or --test";
             let kind = clap::error::ErrorKind::MissingSubcommand;
             Cli::command().error(kind, expected).exit()
         }

@@ -28,9 +28,11 @@ mod stored;
 mod transaction;
 mod writer;
 
+pub(crate) use fold::{Before, Older, Stock, Unwritable, fold, older_orders};
 pub(crate) use progress::Offsets;
 pub(crate) use pulse::Pulse;
 pub(crate) use refusals::{Refusals, cancel_refused};
+pub(crate) use status::Status;
 pub(crate) use stored::{Stored, announce_stored};
 pub(crate) use writer::{Memory, Writer};
 

@@ -8,6 +8,7 @@
 //! | `faults.rs` | kills, and what MySQL or the module say no to |
 //! | `leases.rs` | several workers |
 //! | `servers.rs` | a Redis Cluster, sentinels, TLS |
+//! | `recovery.rs` | what Redis lost and gets back |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
 //! | `poison.rs` | what MySQL refuses, and what that means for the others |
@@ -26,6 +27,8 @@ mod late;
 mod leases;
 #[cfg(test)]
 mod poison;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod road;
 #[cfg(test)]

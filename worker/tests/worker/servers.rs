@@ -152,7 +152,10 @@ impl Town {
 fn miss_quickly(node: &Redis) {
     let mut connection = node.connect(User::Anything).unwrap();
     let words = ["SET", "cluster-node-timeout", "1000"];
-    redis::cmd("CONFIG").arg(&words).exec(&mut connection).unwrap();
+    redis::cmd("CONFIG")
+        .arg(&words)
+        .exec(&mut connection)
+        .unwrap();
 }
 
 fn address(node: &Redis) -> String {
