@@ -210,23 +210,29 @@ impl<W: Write> Recovery<'_, W> {
     /// Looks at a sale in MySQL, in Redis, and, where it matters, on the topic.
     async fn look(&mut self, patient: &mut Patient<'_>) -> anyhow::Result<Look> {
         let Patient { sid, id, .. } = *patient;
-        let books = books::read(&mut self.session, id).await?;
-        let books =
-            books.with_context(|| format!("there is no row with id {id} in the table stock"))?;
+        let (books, sale, copy) = loop {
+            let books = books::read(&mut self.session, id).await?;
+            let books = books
+                .with_context(|| format!("there is no row with id {id} in the table stock"))?;
+            let sale = match self.gate.sale(sid).await {
+                Ok(sale) => Some(sale),
+                Err(Refused::NoSale) => None,
+                Err(refused) => return Err(refused).context("SECKILL.INFO"),
+            };
+            let copy = match &sale {
+                None => None,
+                Some(sale) => Some(Copy {
+                    is_fenced: sale.state == "fenced",
+                    head: sale.head,
+                    next: self.next_event(sid, books.cursor).await?,
+                }),
+            };
+            // Else what MySQL took up in between would look as if it were nowhere.
+            if !self.has_moved(id, books.cursor).await? {
+                break (books, sale, copy);
+            }
+        };
         let row = options::read(&mut self.session, id).await?;
-        let sale = match self.gate.sale(sid).await {
-            Ok(sale) => Some(sale),
-            Err(Refused::NoSale) => None,
-            Err(refused) => return Err(refused).context("SECKILL.INFO"),
-        };
-        let copy = match &sale {
-            None => None,
-            Some(sale) => Some(Copy {
-                is_fenced: sale.state == "fenced",
-                head: sale.head,
-                next: self.next_event(sid, books.cursor).await?,
-            }),
-        };
         let mut seen = Seen {
             cursor: books.cursor,
             sale: books.sale,

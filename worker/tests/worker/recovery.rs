@@ -2,8 +2,9 @@
 
 use crate::shop::{Shop, await_true};
 use redis::{Connection, Value};
-use seckill_testbed::{Part, Redis, User};
+use seckill_testbed::{Part, Redis, User, Worker};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What a buyer was told, and what became of it.
 struct Told {
@@ -95,14 +96,6 @@ impl Shop {
         std::fs::create_dir_all(self.redis.data()).unwrap();
         self.redis.restart().unwrap();
         assert!(self.keys().is_empty());
-    }
-
-    fn redis_dies_and_comes_back(&self) {
-        // The server's supervisor, on the same port and data.
-        let mut connection = self.redis.connect(User::Anything).unwrap();
-        let _ = redis::cmd("CLIENT")
-            .arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"])
-            .exec(&mut connection);
     }
 
     fn recover(&self, options: &[&str]) -> String {
@@ -315,14 +308,24 @@ fn a_recovery_that_is_cut_off_is_finished_by_the_next() {
         shop.log_of(&worker)
             .contains("ALARM: sale 1001 stands still")
     });
-    // Cut off in the middle, at the latest when Redis goes.
-    let running = std::thread::scope(|scope| {
-        let running = scope.spawn(|| shop.recover(&[]));
-        std::thread::sleep(std::time::Duration::from_millis(30));
-        shop.redis_dies_and_comes_back();
-        running.join().unwrap()
-    });
-    assert!(running.contains("recovered; it is open"), "{running}");
+    // Cut off anywhere: Redis dies under it, and comes back.
+    for cut_after_ms in [20, 40, 60, 100] {
+        let (place, settings, redis) = (&shop.place, &shop.settings, &mut shop.redis);
+        std::thread::scope(|scope| {
+            let recover = || Worker::command(place, settings, &["recover", "1001"]);
+            let running = scope.spawn(recover);
+            std::thread::sleep(Duration::from_millis(cut_after_ms));
+            redis.kill().unwrap();
+            redis.restart().unwrap();
+            // Whether it came through, the next one finds out.
+            let _ = running.join().unwrap();
+        });
+        let said = shop.recover(&[]);
+        assert!(said.contains("; it is open"), "{cut_after_ms}: {said}");
+        shop.assert_books_close(1001);
+        shop.set(&["DEL", "1001"]);
+    }
+    shop.recover(&[]);
     shop.assert_books_close(1001);
     shop.assert_nobody_is_forgotten(&told);
     // A person sold on by hand before everything was there.
