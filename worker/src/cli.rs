@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::options::Given;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -29,6 +30,8 @@ pub(crate) enum Chore {
     Migrate,
     /// Makes a sale in Redis out of each stock row. A sale that exists is left alone.
     Warm(Warm),
+    /// Brings a sale that Redis lost, or lost the last seconds of, back to what MySQL and Kafka know.
+    Recover(Recover),
     /// Relays and writes orders until SIGTERM.
     Run,
     /// Shows what lies in the dead topic, sends it again, or drops it.
@@ -149,22 +152,42 @@ fn watch_interval(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Args)]
 pub(crate) struct Warm {
     /// The ids of the stock rows.
-    #[arg(required = true, value_name = "SID")]
+    #[arg(value_name = "SID", required_unless_present_any = ["all", "within"])]
     pub(crate) sids: Vec<String>,
 
-    /// Units a buyer may have; 0: no limit. Without it, the module's default.
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<u64>,
+    /// Every stock row whose sale is not over.
+    #[arg(long, conflicts_with_all = ["sids", "within"])]
+    pub(crate) all: bool,
 
-    /// How long units are held for a buyer who has not paid, in milliseconds; 0: sold at once.
-    #[arg(long, value_name = "MS")]
-    pub(crate) hold: Option<u64>,
+    /// Every sale that starts from now until then, by its row in stock_sale: 2h, 90m.
+    #[arg(long, value_name = "TIME", conflicts_with = "sids")]
+    pub(crate) within: Option<humantime::Duration>,
 
-    /// When the sale starts, Unix time in milliseconds. Without it, at once.
-    #[arg(long, value_name = "MS")]
-    pub(crate) start: Option<u64>,
+    /// What is given wins over stock_sale, and is kept there.
+    #[command(flatten)]
+    pub(crate) options: Given,
 
-    /// When it ends, Unix time in milliseconds. Without it, never.
-    #[arg(long, value_name = "MS")]
-    pub(crate) end: Option<u64>,
+    /// A JSON object for each sale instead of a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which sales, and what Redis may not know of them any more.
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// The ids of the stock rows.
+    #[arg(value_name = "SID", required = true)]
+    pub(crate) sids: Vec<String>,
+
+    /// Used where a sale is made again, and win over stock_sale.
+    #[command(flatten)]
+    pub(crate) options: Given,
+
+    /// How long the workers may take for what they have to do, in seconds, as long as nothing moves.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) wait: u64,
+
+    /// A JSON object for each sale at its end instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
 }

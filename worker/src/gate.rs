@@ -8,6 +8,7 @@
 //! | `gate.rs` | the commands, and asking until there is an answer |
 //! | `gate/books.rs` | what `status` and `reconcile` ask |
 //! | `gate/lease.rs` | which worker relays a sale |
+//! | `gate/recovery.rs` | what `warm` and `recover` ask |
 //! | `gate/servers.rs` | which server is asked |
 //! | `gate/sentinels.rs` | ... where sentinels name the primary |
 //! | `gate/cluster.rs`, `gate/slots.rs` | ... where each node of a cluster has some of the sales |
@@ -17,15 +18,18 @@ mod books;
 mod cluster;
 mod lease;
 mod link;
+mod recovery;
 mod sentinels;
 mod servers;
 mod slots;
 
 pub(crate) use books::{Reservation, SaleInfo};
 pub(crate) use lease::Leased;
+pub(crate) use recovery::{Beginning, Put, Recorded, Sale};
 
 use crate::backoff::Backoff;
 use crate::config;
+use crate::options::Seen;
 use link::{Link, Question};
 use redis::{Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError};
 use redis::{ServerErrorKind, Value};
@@ -70,6 +74,8 @@ pub(crate) struct Places {
     pub(crate) relayed: EventId,
     /// What MySQL has.
     pub(crate) stored: EventId,
+    /// What the table of options keeps of the sale.
+    pub(crate) seen: Seen,
 }
 
 /// An answer that is no success.
@@ -210,14 +216,6 @@ impl Gate {
         }
     }
 
-    /// Makes a sale; `options` is what stands behind the sale's name in `SECKILL.CREATE`. The module
-    /// refuses where there is one.
-    pub(crate) async fn create(&self, sid: &str, options: &[String]) -> Result<(), Refused> {
-        let mut command = self.command("SECKILL.CREATE", sid);
-        command.arg(options);
-        self.ask(&command).await
-    }
-
     /// `SECKILL.INFO`.
     pub(crate) async fn info(&self, sid: &str) -> Result<HashMap<String, Value>, Refused> {
         self.ask(&self.command("SECKILL.INFO", sid)).await
@@ -239,6 +237,7 @@ impl Gate {
             head: place("head")?,
             relayed: place("relayed")?,
             stored: place("stored")?,
+            seen: recovery::seen(&info)?,
         })
     }
 

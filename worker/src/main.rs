@@ -11,6 +11,8 @@
 //! | `status/` | `status`: how each sale stands |
 //! | `reconcile/` | `reconcile`: compares module, Kafka and MySQL, and mends |
 //! | `books.rs` | what MySQL says of sales in a few figures |
+//! | `recover/` | `recover`: a Redis that lost something gets it back from MySQL |
+//! | `options/` | the options of a sale, and the table that keeps them |
 //! | `run.rs` | `run`: puts the following together |
 //! | `gate.rs`, `gate/` | the module, wherever the sales are |
 //! | `relay/` | every sale's log to the sink, from where it was |
@@ -34,8 +36,10 @@ mod figures;
 mod gate;
 mod kafka;
 mod mysql;
+mod options;
 mod orders;
 mod reconcile;
+mod recover;
 mod relay;
 mod run;
 mod schema;
@@ -72,6 +76,7 @@ async fn main() -> anyhow::Result<()> {
             schema::migrate(&mysql::options(&config.mysql.url)?, &mut stdout()).await
         }
         Some(Chore::Warm(chore)) => warm::warm(&config, &chore, &mut stdout()).await,
+        Some(Chore::Recover(chore)) => recover::recover(&config, &chore, &mut stdout()).await,
         Some(Chore::Run) => run::run(config).await,
         Some(Chore::Dead(chore)) => dead::dead(&config, &chore, &mut stdout()).await,
         Some(Chore::Reconcile(chore)) => {
@@ -80,7 +85,8 @@ async fn main() -> anyhow::Result<()> {
         }
         Some(Chore::Status(chore)) => status::status(&config, &chore).await,
         None => {
-            let expected = "expected one of migrate, warm, run, dead, status, reconcile, or --test";
+            let expected =
+                "expected one of migrate, warm, recover, run, dead, status, reconcile, or --test";
             let kind = clap::error::ErrorKind::MissingSubcommand;
             Cli::command().error(kind, expected).exit()
         }

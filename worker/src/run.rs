@@ -7,6 +7,7 @@ use crate::figures::Figures;
 use crate::gate::Gate;
 use crate::kafka::{DeadLetters, Producer, create_topics, spawn_consumer};
 use crate::mysql::{Session, options};
+use crate::options::{Keeper, keep};
 use crate::orders::{
     Memory, Offsets, Pulse, Refusals, Stored, Writer, announce_stored, cancel_refused,
 };
@@ -100,6 +101,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
     let refusals = Refusals::default();
     let offsets = Offsets::default();
     let pulse = Pulse::default();
+    let keeper = Keeper::default();
     let (intake, deliveries) = mpsc::channel::<Delivery>(DELIVERIES_MAX);
 
     let (sink, producer, consumer) = match config.broker {
@@ -137,6 +139,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
         leases: Arc::clone(&leases),
         stored: stored.clone(),
         figures: Arc::clone(&figures),
+        keeper: keeper.clone(),
         sales: AtomicUsize::new(0),
     };
     info!("relaying and writing orders, broker {:?}", config.broker);
@@ -149,6 +152,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
         tokio::join!(
             relay.run(),
             cancel_refused(&refusals, &gate, session()),
+            keep(&keeper, session()),
             figures.report(),
             pulse.watch(),
         )

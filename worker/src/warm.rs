@@ -2,10 +2,12 @@
 
 use crate::cli::Warm;
 use crate::config::Config;
-use crate::gate::{Gate, Refused};
-use crate::mysql::{Session, options, rows};
+use crate::gate::{Beginning, Gate, Refused};
+use crate::mysql::{self, Session, rows};
+use crate::options;
 use crate::orders::StockId;
 use anyhow::{Context, bail, ensure};
+use serde::Serialize;
 use std::io::Write;
 
 /// A stock row.
@@ -16,11 +18,25 @@ struct Stock {
 }
 
 /// What became of a sale.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 enum Warmed {
-    Created,
+    Created {
+        available: i64,
+        total: i64,
+    },
     /// It was there before: it may have sold units that the stock row does not know yet.
-    LeftAlone,
+    Exists,
+    Failed {
+        error: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    sid: &'a str,
+    #[serde(flatten)]
+    warmed: &'a Warmed,
 }
 
 /// Makes the sales, and writes a line for each.
@@ -28,29 +44,42 @@ enum Warmed {
 /// # Errors
 /// If any could not be made; the lines say which and why.
 pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut session = Session::new(options(&config.mysql.url)?);
+    let mut session = Session::new(mysql::options(&config.mysql.url)?);
     let gate = Gate::for_chore(&config.redis).context("redis.url")?;
     gate.enter().await.context("redis.url")?;
+    let sids = sids(&mut session, warm).await?;
     let mut failed = 0;
-    for sid in &warm.sids {
-        match warm_one(&mut session, &gate, sid, warm).await {
-            Ok((Warmed::Created, stock)) => writeln!(
-                out,
-                "{sid}: created, {} of {} units available",
-                stock.count - stock.sale,
-                stock.count
-            )?,
-            Ok((Warmed::LeftAlone, _)) => {
-                writeln!(out, "{sid}: exists already and is left alone")?;
-            }
-            Err(error) => {
-                failed += 1;
-                writeln!(out, "{sid}: FAILED: {error:#}")?;
-            }
+    for sid in &sids {
+        let warmed = warm_one(&mut session, &gate, sid, warm).await;
+        failed += usize::from(warmed.is_err());
+        let warmed = warmed.unwrap_or_else(|error| Warmed::Failed {
+            error: format!("{error:#}"),
+        });
+        if warm.json {
+            let line = Line {
+                sid,
+                warmed: &warmed,
+            };
+            writeln!(out, "{}", serde_json::to_string(&line)?)?;
+        } else {
+            writeln!(out, "{sid}: {}", text(&warmed))?;
         }
     }
-    ensure!(failed == 0, "{failed} of {} sales failed", warm.sids.len());
+    ensure!(failed == 0, "{failed} of {} sales failed", sids.len());
     Ok(())
+}
+
+/// Which sales.
+async fn sids(session: &mut Session, warm: &Warm) -> anyhow::Result<Vec<String>> {
+    let ids = if let Some(within) = warm.within {
+        let span_ms = within.as_millis().try_into().unwrap_or(u64::MAX);
+        options::starting_within(session, span_ms).await?
+    } else if warm.all {
+        options::not_over(session).await?
+    } else {
+        return Ok(warm.sids.clone());
+    };
+    Ok(ids.iter().map(StockId::to_string).collect())
 }
 
 async fn warm_one(
@@ -58,18 +87,34 @@ async fn warm_one(
     gate: &Gate,
     sid: &str,
     warm: &Warm,
-) -> anyhow::Result<(Warmed, Stock)> {
+) -> anyhow::Result<Warmed> {
     let id: StockId = sid.parse()?;
     let stock = read(session, id).await?;
-    match gate.info(sid).await {
-        Ok(_) => return Ok((Warmed::LeftAlone, stock)),
+    match gate.sale(sid).await {
+        Ok(_) => return Ok(Warmed::Exists),
         Err(Refused::NoSale) => {}
         Err(refused) => return Err(refused).context("SECKILL.INFO"),
     }
+    ensure_nothing_is_held(session, id).await?;
+    let row = options::read(session, id).await?;
+    let beginning = Beginning {
+        total: stock.count,
+        sold: stock.sale,
+        name: &stock.name,
+        options: warm.options.over(row.map(|row| row.options).as_ref()),
+        paused: false,
+    };
     // If somebody was faster, the module refuses: it never makes a sale over another.
-    let created = gate.create(sid, &options_of(&stock, warm)).await;
-    created.context("SECKILL.CREATE")?;
-    Ok((Warmed::Created, stock))
+    gate.begin(sid, beginning).await.context("SECKILL.CREATE")?;
+    let sale = gate.sale(sid).await.context("SECKILL.INFO")?;
+    let epoch = sale.head.epoch;
+    options::open(session, id, &sale.seen.options, epoch)
+        .await
+        .context("the sale is made, but its options are not in stock_sale")?;
+    Ok(Warmed::Created {
+        available: stock.count - stock.sale,
+        total: stock.count,
+    })
 }
 
 async fn read(session: &mut Session, id: StockId) -> anyhow::Result<Stock> {
@@ -85,28 +130,27 @@ async fn read(session: &mut Session, id: StockId) -> anyhow::Result<Stock> {
     Ok(Stock { name, count, sale })
 }
 
-/// What stands behind the sale's name in `SECKILL.CREATE`.
-fn options_of(stock: &Stock, warm: &Warm) -> Vec<String> {
-    let mut options = vec![
-        "STOCK".to_owned(),
-        stock.count.to_string(),
-        "SOLD".to_owned(),
-        stock.sale.to_string(),
-    ];
-    if !stock.name.is_empty() {
-        options.extend(["NAME".to_owned(), stock.name.clone()]);
-    }
-    for (word, value) in [
-        ("LIMIT", warm.limit),
-        ("HOLD", warm.hold),
-        ("START", warm.start),
-        ("END", warm.end),
-    ] {
-        options.extend(
-            value
-                .into_iter()
-                .flat_map(|value| [word.to_owned(), value.to_string()]),
+/// A new sale would know nothing of the buyers who have not paid yet.
+async fn ensure_nothing_is_held(session: &mut Session, id: StockId) -> anyhow::Result<()> {
+    let sql = format!(
+        "SELECT rid FROM stock_order WHERE sid = {id} AND status = 'held' AND epoch IS NOT NULL LIMIT 1"
+    );
+    let held: Vec<(String,)> = session.work(async |conn| rows(conn, sql).await).await?;
+    if let Some((rid,)) = held.first() {
+        bail!(
+            "MySQL has orders of it that are held, such as {rid}: `seckill-worker recover {id}` \
+             makes it again with them"
         );
     }
-    options
+    Ok(())
+}
+
+fn text(warmed: &Warmed) -> String {
+    match warmed {
+        Warmed::Created { available, total } => {
+            format!("created, {available} of {total} units available")
+        }
+        Warmed::Exists => "exists already and is left alone".to_owned(),
+        Warmed::Failed { error } => format!("FAILED: {error}"),
+    }
 }

@@ -80,6 +80,16 @@ fn for_consumer(kafka: &Kafka) -> ClientConfig {
     config
 }
 
+/// For whoever looks at the topic without taking part in the group: it commits nothing.
+pub(crate) fn for_reader(kafka: &Kafka) -> ClientConfig {
+    let mut config = common(kafka);
+    config.set("group.id", &kafka.group);
+    config.set("enable.auto.commit", "false");
+    config.set("auto.offset.reset", "earliest");
+    config.set("fetch.wait.max.ms", "100");
+    config
+}
+
 /// What the client library calls back, of every client: here, what it says goes into our log, at
 /// our levels; what a producer and a consumer hear besides stands in their files.
 #[derive(Clone, Copy, Debug, Default)]

@@ -577,8 +577,8 @@ impl fmt::Display for Halt {
             } => write!(
                 f,
                 "a node took over at {found} with a copy that ends at {previous}, but MySQL has \
-                 the log up to {cursor}: the module knows nothing of the orders in between; settle \
-                 them, then set stock_cursor to {previous}"
+                 the log up to {cursor}: the module knows nothing of the orders in between; \
+                 `seckill-worker recover` puts them back"
             ),
             Self::UnknownOrder { found, rid } => write!(
                 f,

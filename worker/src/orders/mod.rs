@@ -28,7 +28,7 @@ mod stored;
 mod transaction;
 mod writer;
 
-pub(crate) use fold::Order;
+pub(crate) use fold::{Before, Older, Order, Stock, Unwritable, fold, older_orders};
 pub(crate) use history::{Transition, Who};
 pub(crate) use progress::Offsets;
 pub(crate) use pulse::Pulse;

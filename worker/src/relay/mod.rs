@@ -16,6 +16,7 @@ pub(crate) use sink::Sink;
 
 use crate::figures::Figures;
 use crate::gate::Gate;
+use crate::options::Keeper;
 use crate::orders::Stored;
 use sale::relay_sale;
 use std::collections::HashMap;
@@ -40,6 +41,7 @@ pub(crate) struct Relay {
     pub(crate) leases: Arc<Leases>,
     pub(crate) stored: Stored,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) keeper: Keeper,
     /// How many sales there are: the more, the less often each idle one is asked.
     pub(crate) sales: AtomicUsize,
 }

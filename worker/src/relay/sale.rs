@@ -101,6 +101,7 @@ pub(super) async fn relay_sale(relay: Arc<Relay>, sid: String) -> String {
 async fn turn(relay: &Relay, sid: &str) -> Result<Infallible, Ended> {
     relay.leases.take(&relay.gate, sid).await?;
     let places = relay.gate.places(sid).await?;
+    relay.keeper.saw(sid, places.seen);
     let mut under_way = UnderWay {
         relay,
         sid,
@@ -212,6 +213,7 @@ impl UnderWay<'_> {
     /// Makes sure that the module's places are not behind what we told it.
     async fn compare(&self, told: EventId) -> Result<Places, Ended> {
         let places = self.relay.gate.places(self.sid).await?;
+        self.relay.keeper.saw(self.sid, places.seen);
         if places.relayed < told || places.head < told {
             return Err(Ended::Moved);
         }

@@ -141,3 +141,80 @@ fn warm_names_each_sale_that_it_could_not_make_and_makes_the_others() {
     assert!(output.contains("2 of 3 sales failed"), "{output}");
     assert_eq!(shop.keys(), ["1"]);
 }
+
+#[test]
+fn warm_keeps_the_options_and_takes_them_again() {
+    let shop = Shop::open("warm-options");
+    shop.stock(1001, 10, 0);
+    // A row may be there before its sale.
+    shop.query("INSERT INTO stock_sale (sid, hold, rate, burst) VALUES (1001, 5000, 100, 300)");
+    let options = ["warm", "1001", "--limit", "2", "--user-rate", "3"];
+    let output = shop.chore(&[&options[..], &["--json"]].concat()).unwrap();
+    assert_eq!(
+        output,
+        "{\"sid\":\"1001\",\"outcome\":\"created\",\"available\":10,\"total\":10}\n"
+    );
+    let first = shop.info(1001);
+    let _: i64 = shop.ask(&["DEL", "1001"]).unwrap();
+    shop.chore(&["warm", "1001"]).unwrap();
+    let again = shop.info(1001);
+    for (name, value) in [
+        ("limit", "2"),
+        ("hold", "5000"),
+        ("rate", "100"),
+        ("burst", "300"),
+        ("user_rate", "3"),
+        ("user_burst", "3"),
+    ] {
+        assert_eq!(
+            (first[name].as_str(), again[name].as_str()),
+            (value, value),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn warm_finds_the_sales_that_start_soon_and_all_that_are_not_over() {
+    let shop = Shop::open("warm-within");
+    for sid in 1..=6 {
+        shop.stock(sid, 5, 0);
+    }
+    shop.query(
+        "SET @now = UNIX_TIMESTAMP() * 1000;
+         INSERT INTO stock_sale (sid, start, end, closed) VALUES
+           (1, @now + 3600000, 0, FALSE),
+           (2, @now + 10800000, 0, FALSE),
+           (3, @now + 1800000, 0, FALSE),
+           (4, @now - 3600000, 0, FALSE),
+           (5, 0, @now - 1000, FALSE)",
+    );
+    let output = shop.chore(&["warm", "--within", "2h"]).unwrap();
+    assert_eq!(
+        output,
+        "3: created, 5 of 5 units available\n1: created, 5 of 5 units available\n"
+    );
+    assert_eq!(shop.info(3)["state"], "waiting");
+    let output = shop.chore(&["warm", "--all"]).unwrap();
+    assert!(
+        output.starts_with("1: exists already and is left alone\n2: created"),
+        "{output}"
+    );
+    let mut keys = shop.keys();
+    keys.sort();
+    assert_eq!(keys, ["1", "2", "3", "4", "6"], "5 is over");
+}
+
+#[test]
+fn warm_does_not_forget_who_has_not_paid_yet() {
+    let shop = Shop::open("warm-held");
+    let _worker = shop.run();
+    shop.sale(1001, 10, &[]);
+    let rids = shop.buy(1001, 1, 1);
+    shop.await_stored(1001);
+    let _: i64 = shop.ask(&["DEL", "1001"]).unwrap();
+    let refusal = shop.chore(&["warm", "1001"]).unwrap_err().to_string();
+    let expected = format!("such as {}: `seckill-worker recover 1001`", rids[0]);
+    assert!(refusal.contains(&expected), "{refusal}");
+    assert!(shop.keys().is_empty());
+}

@@ -9,6 +9,7 @@
 //! | `leases.rs` | several workers |
 //! | `servers.rs` | a Redis Cluster, sentinels, TLS |
 //! | `books.rs` | `status` and `reconcile` |
+//! | `recovery.rs` | what Redis lost and gets back |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
 //! | `poison.rs` | what MySQL refuses, and what that means for the others |
@@ -29,6 +30,8 @@ mod late;
 mod leases;
 #[cfg(test)]
 mod poison;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod road;
 #[cfg(test)]
