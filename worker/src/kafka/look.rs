@@ -5,6 +5,7 @@ use crate::config::Kafka;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use seckill_protocol::{EventBatch, EventId};
 use std::collections::HashMap;
@@ -151,7 +152,7 @@ impl TopicLook {
     fn partitions(&self, topic: &str) -> KafkaResult<Vec<i32>> {
         let metadata = self.consumer.fetch_metadata(Some(topic), PATIENCE)?;
         let topics = metadata.topics();
-        let partitions = topics.iter().flat_map(|topic| topic.partitions());
-        Ok(partitions.map(|partition| partition.id()).collect())
+        let partitions = topics.iter().flat_map(MetadataTopic::partitions);
+        Ok(partitions.map(MetadataPartition::id).collect())
     }
 }

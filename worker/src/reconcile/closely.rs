@@ -140,13 +140,13 @@ impl Look<'_> {
         let before = self.before.get(&rid).and_then(Option::as_ref);
         let same = before.is_some_and(|before| before.state == now.state);
         if self.passed && same {
-            return self.judge_as(rid, Some(now.clone()), order);
+            return self.judge_as(rid, Some(now), order);
         }
         let Some(next) = self.next else {
             return Judged::Unknown;
         };
         match next.get(&rid) {
-            None => self.judge_as(rid, Some(now.clone()), order),
+            None => self.judge_as(rid, Some(now), order),
             Some(next) if is_open_to(order, *next) => Judged::Fine,
             // Before its first event it was held; a late payment also finds an expired one.
             Some(_) => {
@@ -154,7 +154,7 @@ impl Look<'_> {
                     state: ReservationState::Held,
                     ..now.clone()
                 };
-                self.judge_as(rid, Some(held), order)
+                self.judge_as(rid, Some(&held), order)
             }
         }
     }
@@ -162,14 +162,14 @@ impl Look<'_> {
     fn judge_as(
         &self,
         rid: EventId,
-        reservation: Option<Reservation>,
+        reservation: Option<&Reservation>,
         order: Option<&OrderRow>,
     ) -> Judged {
         let noted = Noted {
             owed: self.sample.owed.contains(&rid),
             refund: self.sample.refunds.contains(&rid),
         };
-        let found = judge(self.names, rid, reservation.as_ref(), order, noted);
+        let found = judge(self.names, rid, reservation, order, noted);
         found.map_or(Judged::Fine, |difference| {
             Judged::Differs(Box::new(difference))
         })

@@ -2,6 +2,8 @@
 
 use crate::shop::{Shop, await_true};
 use seckill_testbed::Part;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Runs `reconcile`: what it printed, or, where anything is left, that with the code of its end.
@@ -280,7 +282,7 @@ fn nothing_differs_in_the_middle_of_a_sale(shop: &Shop) {
                 }
             });
         }
-        let reports: Vec<_> = (0..12).map(|_| reconcile(shop, &[])).collect();
+        let reports: Vec<_> = (0..8).map(|_| reconcile(shop, &[])).collect();
         done.store(true, Relaxed);
         for report in reports {
             assert!(
@@ -416,6 +418,30 @@ fn status_shows_what_is_away_and_what_drifts_and_goes_on() {
         text.contains("Redis AWAY") && text.contains("1001")
     });
     shop.redis.restart().unwrap();
+}
+
+#[test]
+fn a_status_that_is_watched_goes_on_until_it_is_interrupted() {
+    let (shop, _worker, _) = stored_sale("status-watched");
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_seckill-worker"))
+        .arg("--config")
+        .arg(shop.place.path().join("worker/worker.toml"))
+        .args(["status", "--json", "--watch", "0.2"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let sales: Vec<serde_json::Value> = lines
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .filter(|line: &serde_json::Value| line["kind"] == "sale")
+        .take(3)
+        .collect();
+    assert_eq!(sales[0]["rates"], serde_json::Value::Null, "one look");
+    assert_eq!(sales[2]["rates"]["tries"], 0.0, "{sales:?}");
+    let pid = watching.id().to_string();
+    let interrupt = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(interrupt.success());
+    assert!(watching.wait().unwrap().success());
 }
 
 #[test]
