@@ -49,6 +49,8 @@ build)
     need libc6-dev "headers of the C library" test -e /usr/include/stdlib.h
     need make "builds librdkafka" type -P make
     need cmake "builds zlib for the proxy" type -P cmake
+    need libssl-dev "TLS of librdkafka" test -e /usr/include/openssl/ssl.h
+    need pkg-config "finds it" type -P pkg-config
     need libclang-dev "reads Redis's module header" has_libclang
     ;;
 run)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::authority::{Authority, Certificate};
 use crate::part::{Part, Seal};
 use crate::place::Place;
 use crate::port::Port;
@@ -27,6 +28,10 @@ const STARTED: &str = "Kafka Server started";
 /// 16 bytes in base64.
 const CLUSTER_ID: &str = "c2Vja2lsbC10ZXN0YmVkcw";
 
+/// Who may come to the secure listener, and how he is proven.
+const USER: &str = "worker";
+const MECHANISM: &str = "SCRAM-SHA-512";
+
 const LOG4J: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="WARN">
   <Appenders>
@@ -44,6 +49,14 @@ pub struct Kafka {
     process: Process,
     port: Port,
     _controller_port: Port,
+    secured: Option<Secured>,
+}
+
+/// A listener that wants TLS, with a certificate of an authority, and a name and a password.
+#[derive(Debug)]
+struct Secured {
+    port: Port,
+    password: String,
 }
 
 impl Kafka {
@@ -76,6 +89,20 @@ impl Kafka {
     /// # Errors
     /// If it is not [available](Kafka::available) or does not start.
     pub fn start(place: &Place) -> Result<Self> {
+        Self::launch(place, None)
+    }
+
+    /// The same, and it listens at [another address](Kafka::secure_brokers), too: with TLS, for
+    /// clients with a certificate of this authority who know the password of the user `worker`
+    /// (SCRAM-SHA-512).
+    ///
+    /// # Errors
+    /// As for [`Kafka::start`], or if the authority makes no certificate.
+    pub fn start_secured(place: &Place, authority: &Authority) -> Result<Self> {
+        Self::launch(place, Some(authority))
+    }
+
+    fn launch(place: &Place, authority: Option<&Authority>) -> Result<Self> {
         let java = tools::installed("java")?;
         let home = place.home("kafka")?;
         let port = home.port("port")?;
@@ -83,10 +110,15 @@ impl Kafka {
         let folder = &home.folder;
         let data = folder.join("data");
         let properties = folder.join("server.properties");
-        fs::write(
-            &properties,
-            server_properties(&data, port.number(), controller_port.number()),
-        )?;
+        let mut lines = server_properties(&data, port.number(), controller_port.number());
+        let mut secured = None;
+        if let Some(authority) = authority {
+            let port = home.port("secure-port")?;
+            lines = with_secure_listener(&lines, folder, port.number(), authority)?;
+            let password = home.password()?;
+            secured = Some(Secured { port, password });
+        }
+        fs::write(&properties, lines)?;
         let log4j = folder.join("log4j2.xml");
         fs::write(&log4j, LOG4J)?;
 
@@ -114,7 +146,12 @@ impl Kafka {
                 CLUSTER_ID,
                 "--config",
             ]);
-            tools::run(format.arg(&properties))?;
+            format.arg(&properties);
+            if let Some(Secured { password, .. }) = &secured {
+                format.arg("--add-scram");
+                format.arg(format!("{MECHANISM}=[name={USER},password={password}]"));
+            }
+            tools::run(&mut format)?;
         }
 
         let main = [OsString::from("kafka.Kafka"), OsString::from(properties)];
@@ -135,7 +172,15 @@ impl Kafka {
             process,
             port,
             _controller_port: controller_port,
+            secured,
         })
+    }
+
+    /// The address for clients that prove who they are, `host:port`, and the password of the user
+    /// `worker`; nothing if there is none.
+    pub fn secure_brokers(&self) -> Option<(String, &str)> {
+        let secured = self.secured.as_ref()?;
+        Some((secured.port.address(), &secured.password))
     }
 
     /// The address for clients, `host:port`.
@@ -189,4 +234,43 @@ fn server_properties(data: &Path, port: u16, controller_port: u16) -> String {
          broker.heartbeat.interval.ms=500\n",
         data.display()
     )
+}
+
+/// Adds a listener to those of the properties.
+fn with_secure_listener(
+    properties: &str,
+    folder: &Path,
+    port: u16,
+    authority: &Authority,
+) -> Result<String> {
+    let Certificate { cert, key } = authority.certify("kafka")?;
+    // As PEM, Kafka wants both in one file.
+    let keystore = folder.join("keystore.pem");
+    let pem = [fs::read_to_string(key)?, fs::read_to_string(cert)?].concat();
+    fs::write(&keystore, pem)?;
+    let mut lines: Vec<String> = Vec::new();
+    for line in properties.lines() {
+        let added = match line.split_once('=') {
+            Some(("listeners" | "advertised.listeners", _)) => {
+                format!(",SASL_SSL://127.0.0.1:{port}")
+            }
+            Some(("listener.security.protocol.map", _)) => ",SASL_SSL:SASL_SSL".to_owned(),
+            _ => String::new(),
+        };
+        lines.push(format!("{line}{added}"));
+    }
+    let login = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+    lines.extend([
+        format!("sasl.enabled.mechanisms={MECHANISM}"),
+        format!(
+            "listener.name.sasl_ssl.{}.sasl.jaas.config={login}",
+            MECHANISM.to_lowercase()
+        ),
+        "ssl.client.auth=required".to_owned(),
+        "ssl.keystore.type=PEM".to_owned(),
+        format!("ssl.keystore.location={}", keystore.display()),
+        "ssl.truststore.type=PEM".to_owned(),
+        format!("ssl.truststore.location={}", authority.cert().display()),
+    ]);
+    Ok(lines.join("\n") + "\n")
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::geteuid;
 
+use crate::authority::{Authority, Certificate};
 use crate::part::{Part, Seal};
 use crate::place::Place;
 use crate::port::Port;
@@ -39,6 +40,19 @@ impl MariaDb {
     /// # Errors
     /// If MariaDB is not installed or does not start.
     pub fn start(place: &Place) -> Result<Self> {
+        Self::launch(place, None)
+    }
+
+    /// The same, but whoever comes over TCP has to come with TLS, and with a certificate of this
+    /// authority.
+    ///
+    /// # Errors
+    /// As for [`MariaDb::start`], or if the authority makes no certificate.
+    pub fn start_secured(place: &Place, authority: &Authority) -> Result<Self> {
+        Self::launch(place, Some(authority))
+    }
+
+    fn launch(place: &Place, authority: Option<&Authority>) -> Result<Self> {
         let server = tools::installed("mariadbd")?;
         let home = place.home("mariadb")?;
         let port = home.port("port")?;
@@ -51,11 +65,12 @@ impl MariaDb {
         let temporary = folder.join("tmp");
         fs::create_dir_all(&temporary)?;
         let init = folder.join("init.sql");
+        let require = authority.map_or("", |_| "REQUIRE X509");
         fs::write(
             &init,
             format!(
                 "CREATE DATABASE IF NOT EXISTS seckill CHARACTER SET utf8mb4;\n\
-                 CREATE OR REPLACE USER seckill@'127.0.0.1' IDENTIFIED BY '{password}';\n\
+                 CREATE OR REPLACE USER seckill@'127.0.0.1' IDENTIFIED BY '{password}' {require};\n\
                  GRANT ALL ON seckill.* TO seckill@'127.0.0.1';\n"
             ),
         )?;
@@ -74,6 +89,15 @@ impl MariaDb {
             "--innodb-flush-log-at-trx-commit=1".to_owned(),
             "--innodb-buffer-pool-size=128M".to_owned(),
         ]);
+        if let Some(authority) = authority {
+            let Certificate { cert, key } = authority.certify("mariadb")?;
+            arguments.extend([
+                "--require-secure-transport=ON".to_owned(),
+                format!("--ssl-ca={}", authority.cert().display()),
+                format!("--ssl-cert={}", cert.display()),
+                format!("--ssl-key={}", key.display()),
+            ]);
+        }
         let number = port.number();
         let plan = Plan {
             home,
@@ -93,6 +117,11 @@ impl MariaDb {
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port.number()
+    }
+
+    /// The password of its user.
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     /// The address of the database with the name and the password of its user.

@@ -18,7 +18,7 @@ use crate::tools;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// A worker does not listen. One that cannot start says so at once.
+/// A worker listens before it has what it needs. One that cannot start says so at once.
 const WORKER_FAILS_WITHIN: Duration = Duration::from_millis(300);
 
 /// A shop to stand behind the proxy.
@@ -60,21 +60,37 @@ impl SampleShop {
 #[derive(Debug)]
 pub struct Worker {
     process: Process,
+    admin: Port,
 }
 
 impl Worker {
-    /// Starts `seckill-worker run`. The tables must be there: see [`Worker::command`].
+    /// Starts `seckill-worker run`, which can be asked how it is on a free port. The tables must be
+    /// there: see [`Worker::command`].
     ///
     /// # Errors
     /// If it was not built or ends at once.
     pub fn start(place: &Place, settings: &Settings) -> Result<Self> {
+        Self::start_with(place, settings, Vec::new())
+    }
+
+    /// The same, with variables in its environment besides ours.
+    ///
+    /// # Errors
+    /// As for [`Worker::start`].
+    pub fn start_with(
+        place: &Place,
+        settings: &Settings,
+        environment: Vec<(&'static str, OsString)>,
+    ) -> Result<Self> {
         let home = place.home("worker")?;
+        let admin = home.port("admin-port")?;
+        let settings = settings.clone().with("admin.listen", admin.address());
         let config = settings.write(&home.folder, "worker.toml")?;
         let plan = Plan {
             home,
             program: tools::built("seckill-worker")?,
             arguments: vec!["--config".into(), config.into(), "run".into()],
-            environment: Vec::new(),
+            environment,
             ready_within: START_LIMIT,
             probe: Box::new(|_| {
                 thread::sleep(WORKER_FAILS_WITHIN);
@@ -83,7 +99,13 @@ impl Worker {
         };
         Ok(Self {
             process: Process::start(place, plan)?,
+            admin,
         })
+    }
+
+    /// Where it can be asked how it is, `host:port`.
+    pub fn admin_address(&self) -> String {
+        self.admin.address()
     }
 
     /// Runs a command of the worker, such as `&["migrate"]` or `&["warm", "1001"]`, to its end and

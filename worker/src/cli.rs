@@ -14,9 +14,13 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", default_value = "conf/worker.toml")]
     pub(crate) config: PathBuf,
 
-    /// Only checks the configuration.
+    /// Check the configuration and exit: 0 if a start would accept it.
     #[arg(long)]
     pub(crate) test: bool,
+
+    /// Print the configuration with every default, and without secrets, and exit.
+    #[arg(long, conflicts_with = "test")]
+    pub(crate) print_config: bool,
 
     /// What to do.
     #[command(subcommand)]

@@ -1,28 +1,44 @@
-//! `worker.toml`.
+//! `worker.toml`: read, checked as a whole, turned into what the other files work with.
+//!
+//! A mistake is reported by the file, the line and the key, and all mistakes are reported at once.
 
+mod kafka;
+mod lines;
+mod mistakes;
+mod mysql;
 mod redis;
+mod tls;
 
 pub(crate) use self::redis::{Layout, Redis, at};
+pub(crate) use kafka::Kafka;
+pub(crate) use mistakes::Mistakes;
+pub(crate) use mysql::Mysql;
 
-use anyhow::{Context, ensure};
+use self::redis::RedisTable;
+use crate::log::{self, Format};
+use kafka::KafkaTable;
+use mysql::MysqlTable;
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::Path;
+use tracing_subscriber::EnvFilter;
 
 /// Overrides `redis.url`, so that a password need not be in the file.
-const REDIS_URL: &str = "SECKILL_REDIS_URL";
+pub(crate) const REDIS_URL: &str = "SECKILL_REDIS_URL";
 
 /// Overrides `mysql.url`, so that a password need not be in the file.
-const MYSQL_URL: &str = "SECKILL_MYSQL_URL";
+pub(crate) const MYSQL_URL: &str = "SECKILL_MYSQL_URL";
 
 /// The configuration; `conf/worker.toml` explains each key.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) broker: Broker,
     pub(crate) redis: Redis,
     pub(crate) mysql: Mysql,
-    #[serde(default)]
     pub(crate) kafka: Kafka,
+    /// Where the worker itself can be asked how it is.
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) log: Log,
 }
 
 /// What lies between the log and the orders.
@@ -35,22 +51,39 @@ pub(crate) enum Broker {
     None,
 }
 
-/// Where the orders go.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Mysql {
-    pub(crate) url: String,
+/// What is logged, and how.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) format: Format,
+    pub(crate) level: EnvFilter,
 }
 
-/// The broker.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    broker: Broker,
+    #[serde(default)]
+    redis: RedisTable,
+    #[serde(default)]
+    mysql: MysqlTable,
+    #[serde(default)]
+    kafka: KafkaTable,
+    admin: Option<AdminTable>,
+    #[serde(default)]
+    log: LogTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdminTable {
+    listen: String,
+}
+
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Kafka {
-    pub(crate) brokers: String,
-    pub(crate) topic: String,
-    pub(crate) dead_topic: String,
-    pub(crate) group: String,
-    pub(crate) partitions: i32,
+struct LogTable {
+    format: Format,
+    level: Option<String>,
 }
 
 // === impl Config ===
@@ -59,84 +92,80 @@ impl Config {
     /// Reads and checks a file; the URLs may come from the environment.
     ///
     /// # Errors
-    /// Names the file and the key, and says what is expected.
-    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path);
-        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-        Self::read(&text, |name| std::env::var(name).ok())
-            .with_context(|| format!("bad configuration {}", path.display()))
+    /// [`Mistakes`], each with its key and what was expected there.
+    pub(crate) fn load(path: &Path) -> Result<Self, Mistakes> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let mut mistakes = Mistakes::default();
+            mistakes.add(format!("cannot read it: {error}"));
+            mistakes.located(path)
+        })?;
+        Self::read(&text, environment).map_err(|mistakes| mistakes.located(path))
     }
 
-    fn read(text: &str, env: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let mut table: toml::Table = text.parse()?;
-        for (section, variable) in [("redis", REDIS_URL), ("mysql", MYSQL_URL)] {
-            let Some(url) = env(variable) else { continue };
-            let section = table.entry(section).or_insert(toml::Table::new().into());
-            if let Some(section) = section.as_table_mut() {
-                section.insert("url".to_owned(), url.into());
-            }
+    /// Checks the text of a file.
+    ///
+    /// # Errors
+    /// [`Mistakes`], each with its key and what was expected there.
+    pub(crate) fn read(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Self, Mistakes> {
+        let file: File = toml::from_str(text).map_err(|error| Mistakes::of(text, &error))?;
+        let mut mistakes = Mistakes::default();
+        let redis = Redis::new(file.redis, env(REDIS_URL), &mut mistakes);
+        let mysql = Mysql::new(file.mysql, env(MYSQL_URL), &mut mistakes);
+        let kafka = Kafka::new(file.kafka, &mut mistakes);
+        let admin = file
+            .admin
+            .map(|table| listen("admin.listen", &table.listen));
+        let admin = mistakes.note(admin.transpose());
+        let level = file.log.level.as_deref().unwrap_or(log::DEFAULT);
+        let level = log::parsed(level).map_err(|error| format!("log.level: {error}"));
+        let level = mistakes.note(level);
+        let config = || {
+            Some(Self {
+                broker: file.broker,
+                redis: redis?,
+                mysql: mysql?,
+                kafka: kafka?,
+                admin: admin?,
+                log: Log {
+                    format: file.log.format,
+                    level: level?,
+                },
+            })
+        };
+        match config() {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(mistakes),
         }
-        let config: Self = table.try_into()?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn check(&self) -> anyhow::Result<()> {
-        crate::mysql::options(&self.mysql.url)?;
-        let Kafka {
-            brokers,
-            topic,
-            dead_topic,
-            group,
-            partitions,
-        } = &self.kafka;
-        for (key, text) in [
-            ("brokers", brokers),
-            ("topic", topic),
-            ("dead_topic", dead_topic),
-            ("group", group),
-        ] {
-            ensure!(!text.is_empty(), "kafka.{key} is empty");
-        }
-        ensure!(
-            topic != dead_topic,
-            "kafka.dead_topic is the same as kafka.topic: dead letters would be read as events"
-        );
-        ensure!(
-            (1..=1000).contains(partitions),
-            "kafka.partitions is {partitions}: expected 1 to 1000"
-        );
-        Ok(())
     }
 }
 
-impl Default for Kafka {
-    fn default() -> Self {
-        Self {
-            brokers: "127.0.0.1:9092".to_owned(),
-            topic: "seckill.events".to_owned(),
-            dead_topic: "seckill.events.dead".to_owned(),
-            group: "seckill-orders".to_owned(),
-            partitions: 8,
-        }
-    }
+/// What the environment says instead of the file; an empty variable says nothing.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// An address and a port to listen on.
+fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "{key}: expected an address and a port, for example \"127.0.0.1:9102\", not {text:?}"
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SMALLEST: &str = "
-        broker = \"none\"
-        [redis]
-        url = \"redis://127.0.0.1/\"
-        [mysql]
-        url = \"mysql://seckill@127.0.0.1/seckill\"
-    ";
+    const SMALLEST: &str = "broker = \"none\"
+[redis]
+url = \"redis://worker:secret@127.0.0.1/\"
+[mysql]
+url = \"mysql://seckill:secret@127.0.0.1/seckill\"
+";
 
     fn complaint(text: &str) -> String {
-        let error = Config::read(text, |_| None).expect_err("it is refused");
-        format!("{error:#}")
+        Config::read(text, |_| None).expect_err(text).to_string()
     }
 
     #[test]
@@ -144,7 +173,14 @@ mod tests {
         let shipped = include_str!("../../conf/worker.toml");
         let config = Config::read(shipped, |_| None).expect("it is good");
         assert_eq!(config.broker, Broker::Kafka);
-        assert_eq!(config.kafka.partitions, Kafka::default().partitions);
+    }
+
+    #[test]
+    fn every_key_that_the_shipped_file_explains_is_one() {
+        let shipped = include_str!("../../conf/worker.toml");
+        let all = crate::print::everything(shipped).expect("it is TOML");
+        let file = all.try_into::<File>();
+        assert_eq!(file.err().map(|error| error.to_string()), None);
     }
 
     #[test]
@@ -157,28 +193,93 @@ mod tests {
         for text in [SMALLEST, "broker = \"none\""] {
             let config = Config::read(text, env).expect("it is good");
             assert_eq!(config.redis.server.addr().to_string(), "elsewhere:6379");
-            assert_eq!(config.mysql.url, "mysql://elsewhere/shop");
+            assert_eq!(config.mysql.opts.ip_or_hostname(), "elsewhere");
         }
     }
 
     #[test]
-    fn a_mistake_is_named() {
+    fn a_mistake_is_named_by_its_key() {
         assert!(Config::read(SMALLEST, |_| None).is_ok());
-        let broken = [
-            ("broker = \"none\"", "broker = \"rabbit\"", "rabbit"),
+        let mysql = |keys: &str| format!("[mysql]\n{keys}");
+        for (good, bad, named) in [
+            ("\"none\"", "\"rabbit\"", "rabbit"),
             ("[redis]", "[redis]\nkey_prefx = \"s:\"", "key_prefx"),
-            ("redis://127.0.0.1/", "http://127.0.0.1/", "redis.url"),
-            ("/seckill\"", "\"", "mysql.url"),
+            ("redis://", "http://", "redis.url: expected"),
+            ("/seckill\"", "\"", "mysql.url: names no database"),
+            ("mysql://", "redis://", "mysql.url: expected"),
             (
                 "[mysql]",
                 "[kafka]\npartitions = 0\n[mysql]",
-                "kafka.partitions",
+                "kafka.partitions: expected 1 to 1000, not 0",
             ),
-            ("[mysql]", "[kafka]\ntopic = \"\"\n[mysql]", "kafka.topic"),
-        ];
-        for (good, bad, named) in broken {
+            (
+                "[mysql]",
+                "[kafka]\ntopic = \"\"\n[mysql]",
+                "kafka.topic: is empty",
+            ),
+            (
+                "[mysql]",
+                "[kafka]\ndead_topic = \"seckill.events\"\n[mysql]",
+                "kafka.dead_topic: is the same",
+            ),
+            (
+                "[mysql]",
+                "[kafka.sasl]\nmechanism = \"GSSAPI\"\nuser = \"w\"\npassword = { env = \"HOME\" }\n[mysql]",
+                "kafka.sasl.mechanism: expected",
+            ),
+            (
+                "[mysql]",
+                "[kafka.sasl]\nmechanism = \"PLAIN\"\nuser = \"w\"\npassword = \"secret\"\n[mysql]",
+                "a secret does not stand in the configuration itself",
+            ),
+            (
+                "[mysql]",
+                "[kafka.tls]\nca = { file = \"/nowhere/ca.pem\" }\n[mysql]",
+                "kafka.tls.ca: cannot read /nowhere/ca.pem",
+            ),
+            (
+                "[mysql]",
+                &mysql("tls = { cert = { file = \"/dev/null\" } }"),
+                "mysql.tls.key: missing",
+            ),
+            (
+                "[mysql]",
+                &mysql("tls = { ca = { file = \"/dev/null\" } }"),
+                "mysql.tls.ca: expected a certificate",
+            ),
+            (
+                "[mysql]",
+                &mysql("password = { env = \"HOME\" }"),
+                "mysql.password: not together",
+            ),
+            (
+                "[mysql]",
+                "[admin]\nlisten = \"here\"\n[mysql]",
+                "admin.listen: expected",
+            ),
+            (
+                "[mysql]",
+                "[log]\nlevel = \"loud\"\n[mysql]",
+                "log.level: \"loud\"",
+            ),
+            (
+                "[mysql]",
+                "[log]\nformat = \"xml\"\n[mysql]",
+                "unknown variant `xml`",
+            ),
+        ] {
             let complaint = complaint(&SMALLEST.replace(good, bad));
             assert!(complaint.contains(named), "{bad}: {complaint}");
         }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_and_no_password_with_them() {
+        let bad = SMALLEST
+            .replace("redis://", "http://")
+            .replace("/seckill\"", "\"\n[log]\nlevel = \"loud\"");
+        let complaint = complaint(&bad);
+        assert_eq!(complaint.lines().count(), 3, "{complaint}");
+        assert!(!complaint.contains("secret@"), "{complaint}");
     }
 }

@@ -7,7 +7,7 @@
 use crate::cli::{Dead, DeadChore, Place, Which};
 use crate::config::{Broker, Config};
 use crate::kafka::{KeptLetter, Message, Producer, read_letters};
-use crate::mysql::{Session, options};
+use crate::mysql::Session;
 use anyhow::{Context, bail, ensure};
 use comfy_table::{Table, presets};
 use mysql_async::params;
@@ -75,7 +75,7 @@ impl<'a> Office<'a> {
     async fn open(config: &'a Config) -> anyhow::Result<Self> {
         let kafka = config.kafka.clone();
         let letters = spawn_blocking(move || read_letters(&kafka)).await??;
-        let mut session = Session::new(options(&config.mysql.url)?);
+        let mut session = Session::new(config.mysql.opts.clone());
         let topic = config.kafka.dead_topic.clone();
         let done: Vec<(i32, i64, i64, String)> = session
             .work(async |conn| {

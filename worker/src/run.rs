@@ -1,19 +1,24 @@
 //! `run`: puts the parts together, and takes them apart at the end.
 
+use crate::admin::Admin;
 use crate::backoff::Backoff;
 use crate::config::{Broker, Config};
 use crate::delivery::Delivery;
 use crate::figures::Figures;
 use crate::gate::Gate;
 use crate::kafka::{DeadLetters, Producer, create_topics, spawn_consumer};
-use crate::mysql::{Session, options};
+use crate::log::Log;
+use crate::mysql::Session;
 use crate::options::{Keeper, keep};
 use crate::orders::{
     Memory, Offsets, Pulse, Refusals, Stored, Writer, announce_stored, cancel_refused,
 };
 use crate::relay::{Leases, Relay, Sink};
 use crate::schema::{self, Unfit};
-use crate::stop::{self, Stop, Stopper};
+use crate::standing::{Need, Standing};
+use crate::stop::{self, Signals, Stop};
+use crate::systemd;
+use crate::watch::Watch;
 use anyhow::{Context, bail};
 use mysql_async::Opts;
 use std::sync::Arc;
@@ -34,38 +39,84 @@ const LAST_NEWS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the last messages may take to reach the broker at a stop.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long leaving the group may take at a stop: without its broker, the library waits for it.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the parts share.
+struct Shared {
+    gate: Arc<Gate>,
+    /// There is none without a broker.
+    producer: Option<Producer>,
+    figures: Arc<Figures>,
+    standing: Arc<Standing>,
+    stop: Stop,
+}
+
 /// Relays and writes orders until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// If the schema is not the one that this program knows, or the program cannot be set up.
-pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
     let (stopper, stop) = stop::pair();
-    let signalled = tokio::spawn(async move {
-        Stopper::signalled().await?;
-        stopper.ask();
-        // Kept until the end: whoever waits for the stop looks at it.
-        anyhow::Ok(stopper)
-    });
-    let opts = options(&config.mysql.url)?;
-    tokio::select! {
-        ready = prepare(&config, &opts) => {
-            ready?;
-            relay_and_write(config, opts, &stop).await?;
-        }
-        () = stop.asked() => {}
+    // It keeps the stopper until the end: whoever waits for the stop looks at it.
+    tokio::spawn(Signals::listen()?.obey(stopper));
+    let gate = Gate::new(&config.redis).context("redis.url")?;
+    let producer = match config.broker {
+        Broker::None => None,
+        Broker::Kafka => Some(Producer::new(&config.kafka)?),
+    };
+    let shared = Shared {
+        gate: Arc::new(gate),
+        producer,
+        figures: Arc::new(Figures::new(log.alarms)?),
+        standing: Arc::new(Standing::new()),
+        stop: stop.clone(),
+    };
+    if let Some(address) = config.admin {
+        let admin = Admin {
+            figures: Arc::clone(&shared.figures),
+            standing: Arc::clone(&shared.standing),
+            level: log.level,
+            has_broker: config.broker == Broker::Kafka,
+        };
+        admin.serve(address).await?;
     }
-    drop(signalled.await??);
+    tokio::spawn(watch(&config, &shared).run());
+    let (figures, standing) = (Arc::clone(&shared.figures), Arc::clone(&shared.standing));
+    tokio::spawn(async move {
+        systemd::tell(&figures, &standing, &stop).await;
+        standing.lacks(Need::Stopping, "the process is about to end");
+    });
+    tokio::select! {
+        ready = prepare(&config, &shared.gate) => {
+            ready?;
+            relay_and_write(config, shared).await?;
+        }
+        () = shared.stop.asked() => {}
+    }
     info!("stopped");
     Ok(())
 }
 
+fn watch(config: &Config, shared: &Shared) -> Watch {
+    let session = || Session::new(config.mysql.opts.clone());
+    let topic = config.kafka.topic.clone();
+    Watch {
+        gate: Arc::clone(&shared.gate),
+        sessions: [session(), session()],
+        topic: shared.producer.clone().map(|producer| (producer, topic)),
+        figures: Arc::clone(&shared.figures),
+        standing: Arc::clone(&shared.standing),
+    }
+}
+
 /// Returns when MySQL and the broker are there and have what we need.
-async fn prepare(config: &Config, opts: &Opts) -> anyhow::Result<()> {
-    wait_for_schema(opts).await?;
+async fn prepare(config: &Config, gate: &Gate) -> anyhow::Result<()> {
+    wait_for_schema(&config.mysql.opts).await?;
     if config.broker == Broker::Kafka {
         create_topics(&config.kafka).await?;
     }
-    Ok(())
+    gate.enter().await.context("redis.url")
 }
 
 /// Waits until MySQL is there, and makes sure of its schema.
@@ -91,12 +142,15 @@ async fn wait_for_schema(opts: &Opts) -> anyhow::Result<()> {
     }
 }
 
-async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Result<()> {
-    let session = || Session::new(opts.clone());
-    let gate = Gate::new(&config.redis).context("redis.url")?;
-    gate.enter().await.context("redis.url")?;
-    let gate = Arc::new(gate);
-    let figures = Arc::new(Figures::default());
+async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
+    let Shared {
+        gate,
+        producer,
+        figures,
+        standing,
+        stop,
+    } = shared;
+    let session = || Session::new(config.mysql.opts.clone());
     let stored = Stored::default();
     let refusals = Refusals::default();
     let offsets = Offsets::default();
@@ -104,18 +158,14 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
     let keeper = Keeper::default();
     let (intake, deliveries) = mpsc::channel::<Delivery>(DELIVERIES_MAX);
 
-    let (sink, producer, consumer) = match config.broker {
-        Broker::None => (Sink::Orders(intake), None, None),
-        Broker::Kafka => {
-            let producer = Producer::new(&config.kafka)?;
+    let (sink, consumer) = match producer.clone() {
+        None => (Sink::Orders(intake), None),
+        Some(producer) => {
             let topic = config.kafka.topic.clone();
-            let sink = Sink::Topic {
-                producer: producer.clone(),
-                topic,
-            };
-            let kafka = config.kafka.clone();
-            let consumer = spawn_consumer(kafka, intake, offsets.clone(), stop.clone())?;
-            (sink, Some(producer), Some(consumer))
+            let sink = Sink::Topic { producer, topic };
+            let (kafka, figures) = (config.kafka.clone(), Arc::clone(&figures));
+            let consumer = spawn_consumer(kafka, intake, offsets.clone(), figures, stop.clone())?;
+            (sink, Some(consumer))
         }
     };
     let writer = Writer {
@@ -143,6 +193,7 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
         sales: AtomicUsize::new(0),
     };
     info!("relaying and writing orders, broker {:?}", config.broker);
+    standing.has(Need::Starting);
 
     let news = tokio::spawn({
         let (stored, gate, session) = (stored.clone(), Arc::clone(&gate), session());
@@ -175,23 +226,26 @@ async fn relay_and_write(config: Config, opts: Opts, stop: &Stop) -> anyhow::Res
         bail!("the Kafka consumer has ended and nobody delivers to the order writer any more");
     }
     figures.line();
-    if timeout(LAST_NEWS_PATIENCE, leases.give_back(&gate))
-        .await
-        .is_err()
-    {
+    stored.close();
+    let (given, news) = tokio::join!(
+        timeout(LAST_NEWS_PATIENCE, leases.give_back(&gate)),
+        timeout(LAST_NEWS_PATIENCE, news)
+    );
+    if given.is_err() {
         debug!("the leases are not given back: they lapse");
     }
-    stored.close();
-    if timeout(LAST_NEWS_PATIENCE, news).await.is_err() {
+    if news.is_err() {
         debug!("the module does not hear of the last commits before the next start");
     }
-    tokio::task::spawn_blocking(move || {
+    let leaving = tokio::task::spawn_blocking(move || {
         if let Some(producer) = producer {
             producer.flush(FLUSH_PATIENCE);
         }
         // Leaves the group, so that another worker takes over at once.
         consumer.map(JoinHandle::join)
-    })
-    .await?;
+    });
+    if timeout(LEAVE_PATIENCE, leaving).await.is_err() {
+        debug!("the group notices by itself that this worker is gone");
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::cli::Warm;
 use crate::config::Config;
 use crate::gate::{Beginning, Gate, Refused};
-use crate::mysql::{self, Session, rows};
+use crate::mysql::{Session, rows};
 use crate::options;
 use crate::orders::StockId;
 use anyhow::{Context, bail, ensure};
@@ -44,7 +44,7 @@ struct Line<'a> {
 /// # Errors
 /// If any could not be made; the lines say which and why.
 pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut session = Session::new(mysql::options(&config.mysql.url)?);
+    let mut session = Session::new(config.mysql.opts.clone());
     let gate = Gate::for_chore(&config.redis).context("redis.url")?;
     gate.enter().await.context("redis.url")?;
     let sids = sids(&mut session, warm).await?;

@@ -1,16 +1,17 @@
 //! `[redis]`: where the sales are, in the words of the proxy's configuration.
 
+use super::tls::{Tls, TlsTable};
+use super::{Mistakes, REDIS_URL};
+use crate::secret::Source;
 use redis::io::tcp::TcpSettings;
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     RedisConnectionInfo, TlsCertificates,
 };
 use serde::Deserialize;
-use std::path::PathBuf;
 
 /// Where the sales are, checked.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "RedisTable")]
+#[derive(Clone, Debug)]
 pub(crate) struct Redis {
     /// How a Redis with the module is greeted, and where the only one is.
     pub(crate) server: ConnectionInfo,
@@ -35,11 +36,11 @@ pub(crate) enum Layout {
 }
 
 /// `[redis]` as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RedisTable {
-    url: String,
-    #[serde(default)]
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RedisTable {
+    url: Option<String>,
+    password: Option<Source>,
     key_prefix: String,
     tls: Option<TlsTable>,
     sentinels: Option<Vec<String>>,
@@ -47,45 +48,59 @@ pub(crate) struct RedisTable {
     cluster: Option<Vec<String>>,
 }
 
-/// `[redis.tls]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsTable {
-    ca: Option<Source>,
-    cert: Option<Source>,
-    key: Option<Source>,
-}
-
-/// Where a certificate or a key comes from.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Source {
-    File(PathBuf),
-    Env(String),
-}
-
 // === impl Redis ===
 
-impl TryFrom<RedisTable> for Redis {
-    type Error = String;
-
-    fn try_from(table: RedisTable) -> Result<Self, String> {
-        // The text of the url stays out of the message: it may hold a password.
-        let server = greeted(&table.url).map_err(|error| {
-            format!(
-                "redis.url: expected redis://user:password@host:port/, or rediss:// for TLS ({error})"
-            )
-        })?;
-        let server = match &table.tls {
-            Some(tls) => secured(server, tls)?,
+impl Redis {
+    /// Checks the table. `env`, if given, stands in for its url.
+    pub(super) fn new(
+        table: RedisTable,
+        env: Option<String>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let tls = table
+            .tls
+            .map(|table| Tls::new("redis.tls", &table, mistakes));
+        let password = table
+            .password
+            .map(|source| source.password("redis.password"));
+        let password = mistakes.note(password.transpose())?;
+        let server = mistakes.note(named(env.or(table.url)))?;
+        let server = mistakes.note(proven(server, password))?;
+        let server = match tls.map_or(Some(None), |tls| tls.map(Some))? {
+            Some(tls) => mistakes.note(secured(server, tls))?,
             None => server,
         };
-        Ok(Self {
-            layout: layout(&server, table.sentinels, table.master, table.cluster)?,
+        let layout = layout(&server, table.sentinels, table.master, table.cluster);
+        Some(Self {
+            layout: mistakes.note(layout)?,
             server,
             key_prefix: table.key_prefix,
         })
     }
+}
+
+/// The text of the url stays out of the message: it may hold a password.
+fn named(url: Option<String>) -> Result<ConnectionInfo, String> {
+    let url =
+        url.ok_or_else(|| format!("redis.url: missing; set it, or the environment's {REDIS_URL}"))?;
+    greeted(&url).map_err(|error| {
+        format!(
+            "redis.url: expected redis://user:password@host:port/, or rediss:// for TLS ({error})"
+        )
+    })
+}
+
+fn proven(server: ConnectionInfo, password: Option<String>) -> Result<ConnectionInfo, String> {
+    let Some(password) = password else {
+        return Ok(server);
+    };
+    let who = server.redis_settings().clone();
+    if who.password().is_some() {
+        return Err(format!(
+            "redis.password: not together with a password in redis.url or {REDIS_URL}"
+        ));
+    }
+    Ok(server.set_redis_settings(who.set_password(password)))
 }
 
 fn greeted(url: &str) -> Result<ConnectionInfo, String> {
@@ -185,47 +200,21 @@ pub(crate) fn at(like: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo
     like.clone().set_addr(address)
 }
 
-fn secured(server: ConnectionInfo, tls: &TlsTable) -> Result<ConnectionInfo, String> {
+fn secured(server: ConnectionInfo, tls: Tls) -> Result<ConnectionInfo, String> {
     if !matches!(server.addr(), ConnectionAddr::TcpTls { .. }) {
         return Err("redis.tls: only with a redis.url that begins with rediss://".to_owned());
     }
-    let read = |key: &str, source: &Option<Source>| match source {
-        Some(source) => source
-            .read()
-            .map(Some)
-            .map_err(|error| format!("redis.tls.{key}: {error}")),
-        None => Ok(None),
-    };
-    let client_tls = match (read("cert", &tls.cert)?, read("key", &tls.key)?) {
-        (None, None) => None,
-        (Some(_), None) => return Err("redis.tls.key: missing; cert needs it".to_owned()),
-        (None, Some(_)) => return Err("redis.tls.cert: missing; key needs it".to_owned()),
-        (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig {
-            client_cert,
-            client_key,
-        }),
-    };
+    let client_tls = tls.identity.map(|own| ClientTlsConfig {
+        client_cert: own.cert,
+        client_key: own.key,
+    });
     let certificates = TlsCertificates {
         client_tls,
-        root_cert: read("ca", &tls.ca)?,
+        root_cert: tls.ca,
     };
     let client = Client::build_with_tls(server, certificates);
     let client = client.map_err(|error| format!("redis.tls: {error}"))?;
     Ok(client.get_connection_info().clone())
-}
-
-// === impl Source ===
-
-impl Source {
-    fn read(&self) -> Result<Vec<u8>, String> {
-        match self {
-            Self::File(path) => std::fs::read(path)
-                .map_err(|error| format!("cannot read {}: {error}", path.display())),
-            Self::Env(name) => std::env::var(name)
-                .map(String::into_bytes)
-                .map_err(|error| format!("cannot read {name} in the environment: {error}")),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -233,9 +222,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Redis, String> {
-        toml::from_str::<RedisTable>(text)
-            .map_err(|error| error.to_string())?
-            .try_into()
+        let table = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut mistakes = Mistakes::default();
+        let redis = Redis::new(table, None, &mut mistakes);
+        redis.ok_or_else(|| mistakes.to_string())
     }
 
     #[test]
@@ -271,11 +261,15 @@ mod tests {
                 "redis.cluster: not together",
             ),
             ("tls = {}", "redis.tls: only with a redis.url"),
+            (
+                "password = { file = '/nowhere/password' }",
+                "redis.password: cannot read /nowhere/password",
+            ),
         ] {
             let mistake = read(&format!("url = 'redis://h/'\n{rest}")).expect_err(rest);
             assert!(mistake.contains(named), "{rest}: {mistake}");
         }
-        let no_key = "url = 'rediss://h/'\ntls = { cert = { env = 'PATH' } }";
+        let no_key = "url = 'rediss://h/'\ntls = { cert = { file = '/dev/null' } }";
         let mistake = read(no_key).expect_err("a certificate without its key");
         assert!(mistake.contains("redis.tls.key: missing"), "{mistake}");
         assert!(read("url = 'rediss://h/#insecure'").is_err());

@@ -7,7 +7,9 @@ use super::for_consumer;
 use super::reader::Reader;
 use crate::config::Kafka;
 use crate::delivery::{Delivery, Origin};
+use crate::figures::Figures;
 use crate::orders::Offsets;
+use crate::signs::Part;
 use crate::stop::Stop;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -45,11 +47,12 @@ pub(crate) fn spawn_consumer(
     kafka: Kafka,
     intake: mpsc::Sender<Delivery>,
     offsets: Offsets,
+    figures: Arc<Figures>,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
     let name = "kafka-consumer".to_owned();
     thread::Builder::new().name(name).spawn(move || {
-        while let Err(error) = consume(&kafka, &intake, &offsets, &stop) {
+        while let Err(error) = consume(&kafka, &intake, &offsets, &figures, &stop) {
             error!("the Kafka consumer is broken and replaced: {error}");
             thread::sleep(Duration::from_secs(1));
         }
@@ -60,9 +63,10 @@ fn consume(
     kafka: &Kafka,
     intake: &mpsc::Sender<Delivery>,
     offsets: &Offsets,
+    figures: &Arc<Figures>,
     stop: &Stop,
 ) -> KafkaResult<()> {
-    let reader = Reader::new(kafka.topic.clone(), offsets.clone());
+    let reader = Reader::new(kafka.topic.clone(), offsets.clone(), Arc::clone(figures));
     let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), reader)?;
     let reader = Arc::clone(consumer.context());
     consumer.subscribe(&[&kafka.topic])?;
@@ -71,6 +75,7 @@ fn consume(
     let mut busy_since: Option<Instant> = None;
     let mut paused = false;
     while !stop.is_asked() {
+        figures.signs.of_life(Part::Consumer);
         store(&consumer, &kafka.topic, offsets);
         hand_over(intake, &mut waiting, offsets);
         let poll = if waiting.is_empty() {

@@ -39,7 +39,48 @@ fn common(kafka: &Kafka) -> ClientConfig {
     config.set("log.connection.close", "false");
     // The default, 10 s, is how long orders would wait after the broker is back.
     config.set("reconnect.backoff.max.ms", "2000");
+    secure(&mut config, kafka);
     config
+}
+
+/// TLS, and who we are.
+fn secure(config: &mut ClientConfig, kafka: &Kafka) {
+    let protocol = match (&kafka.tls, &kafka.sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(tls) = &kafka.tls {
+        let identity = tls.identity.as_ref();
+        for (key, pem) in [
+            ("ssl.ca.pem", tls.ca.as_ref()),
+            ("ssl.certificate.pem", identity.map(|own| &own.cert)),
+            ("ssl.key.pem", identity.map(|own| &own.key)),
+        ] {
+            if let Some(pem) = pem {
+                config.set(key, String::from_utf8_lossy(pem));
+            }
+        }
+    }
+    if let Some(sasl) = &kafka.sasl {
+        config.set("sasl.mechanism", &sasl.mechanism);
+        config.set("sasl.username", &sasl.user);
+        config.set("sasl.password", &sasl.password);
+    }
+}
+
+/// Whether the library takes the settings; nobody is connected to.
+///
+/// # Errors
+/// What it does not take.
+pub(crate) fn check(kafka: &Kafka) -> Result<(), String> {
+    for config in [for_producer(kafka), for_consumer(kafka)] {
+        let native = config.create_native_config();
+        native.map_err(|error| format!("kafka: {error}"))?;
+    }
+    Ok(())
 }
 
 /// For the producer. With idempotence the broker keeps the order of a partition and drops

@@ -6,6 +6,7 @@ use crate::delivery::{Receipt, Undelivered};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
@@ -88,6 +89,29 @@ impl Producer {
             // The relay did not acknowledge it, so the next start sends it again.
             tracing::debug!("not everything was flushed: {error}");
         }
+    }
+
+    /// Messages that the broker has not acknowledged yet.
+    pub(crate) fn queue(&self) -> i64 {
+        self.native().in_flight_count().into()
+    }
+
+    /// Asks the brokers for the topic.
+    ///
+    /// # Errors
+    /// Why it cannot be written to.
+    pub(crate) async fn ask_for(&self, topic: &str, patience: Duration) -> Result<(), String> {
+        let (native, name) = (self.native(), topic.to_owned());
+        // The library waits.
+        let asked = tokio::task::spawn_blocking(move || {
+            let metadata = native.client().fetch_metadata(Some(&name), patience);
+            let metadata = metadata.map_err(|error| error.to_string())?;
+            let error = metadata.topics().iter().find_map(MetadataTopic::error);
+            error.map_or(Ok(()), |error| {
+                Err(format!("topic {name}: {}", RDKafkaErrorCode::from(error)))
+            })
+        });
+        asked.await.map_err(|error| error.to_string())?
     }
 
     fn native(&self) -> Arc<Native> {

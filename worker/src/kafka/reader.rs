@@ -7,6 +7,7 @@
 
 use super::Callbacks;
 use super::consumer::store;
+use crate::figures::Figures;
 use crate::orders::Offsets;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
@@ -14,7 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
@@ -32,6 +33,7 @@ const STALL_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Reader {
     topic: String,
     offsets: Offsets,
+    figures: Arc<Figures>,
     state: Mutex<State>,
 }
 
@@ -47,10 +49,11 @@ struct State {
 // === impl Reader ===
 
 impl Reader {
-    pub(super) fn new(topic: String, offsets: Offsets) -> Self {
+    pub(super) fn new(topic: String, offsets: Offsets, figures: Arc<Figures>) -> Self {
         Self {
             topic,
             offsets,
+            figures,
             state: Mutex::new(State {
                 left: BTreeSet::new(),
                 is_paused: false,
@@ -122,7 +125,10 @@ impl ClientContext for Reader {
         if unread == 0 || state.is_paused {
             state.got_on = Instant::now();
         } else if state.got_on.elapsed() > STALL_PATIENCE {
-            error!("ALARM: {unread} messages wait in Kafka and none has been read for a while");
+            error!(
+                kind = "unread",
+                "ALARM: {unread} messages wait in Kafka and none has been read for a while"
+            );
             state.got_on = Instant::now();
         }
     }
@@ -145,11 +151,16 @@ impl ConsumerContext for Reader {
         self.state().left.extend(partitions);
     }
 
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => info!("partitions {:?} are ours", numbers(list)),
             Rebalance::Revoke(list) => info!("partitions {:?} are no longer ours", numbers(list)),
-            Rebalance::Error(error) => warn!("Kafka: {error}"),
+            Rebalance::Error(error) => return warn!("Kafka: {error}"),
+        }
+        self.figures.rebalances.inc();
+        if let Ok(ours) = consumer.assignment() {
+            let count = i64::try_from(ours.count()).unwrap_or(i64::MAX);
+            self.figures.partitions.set(count);
         }
     }
 }

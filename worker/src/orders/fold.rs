@@ -547,6 +547,34 @@ impl Outcome {
     }
 }
 
+impl Halt {
+    /// Its kind, in a word for a label.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Hole { .. } => "hole",
+            Self::Beginning { .. } => "beginning",
+            Self::Opened { .. } => "opened",
+            Self::TakenOver { .. } => "taken_over",
+            Self::UnknownOrder { .. } => "unknown_order",
+            Self::Contradiction { .. } => "contradiction",
+            Self::Database(_) => "database",
+            Self::NoStock => "no_stock",
+        }
+    }
+}
+
+impl Alarm {
+    /// Its kind, in a word for a label.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::PaidWithoutUnits { .. } => "paid_without_units",
+            Self::TakenTooMany { .. } => "taken_too_many",
+            Self::Unwritable { .. } => "unwritable",
+        }
+    }
+}
+
 impl fmt::Display for Halt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -50,7 +50,10 @@ impl Pulse {
                 }
             } else if said.is_none_or(|said| said.elapsed() >= REPEAT) {
                 let s = busy.as_secs();
-                error!("ALARM: no order was written for {s} s although events wait");
+                error!(
+                    kind = "unwritten",
+                    "ALARM: no order was written for {s} s although events wait"
+                );
                 said = Some(Instant::now());
             }
         }

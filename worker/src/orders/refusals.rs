@@ -85,6 +85,8 @@ async fn cancel(gate: &Gate, sid: StockId, rid: ReservationId) -> bool {
     match gate.cancel(&sid.to_string(), rid).await {
         Ok(()) => info!("sale {sid}: reservation {rid} is cancelled, MySQL refused it"),
         Err(Refused::Gone(state)) if state.contains("confirmed") => error!(
+            kind = "refund",
+            sale = %sid,
             "ALARM: sale {sid}: {state}, so reservation {rid} cannot be cancelled, but MySQL refused \
              it: the buyer is to be refunded"
         ),
@@ -93,7 +95,11 @@ async fn cancel(gate: &Gate, sid: StockId, rid: ReservationId) -> bool {
             warn!("sale {sid}: reservation {rid} need not be cancelled: {gone}");
         }
         Err(refused) => {
-            error!("ALARM: sale {sid}: reservation {rid} cannot be cancelled: {refused}");
+            error!(
+                kind = "uncancelled",
+                sale = %sid,
+                "ALARM: sale {sid}: reservation {rid} cannot be cancelled: {refused}"
+            );
             return false;
         }
     }

@@ -91,7 +91,7 @@ pub(crate) async fn announce_stored(stored: &Stored, gate: &Gate, mut session: S
                 None => {
                     alarms.clear(&sid);
                 }
-                Some(cause) => alarms.raise(&sid, &cause, false),
+                Some(cause) => alarms.raise(&sid, "unheard", &cause, false),
             }
         }
         if closed {

@@ -133,7 +133,7 @@ pub(crate) async fn apply(
     // Before the COMMIT, because its answer may be lost: rather said twice than never.
     for (sid, outcome) in &outcomes {
         for alarm in &outcome.alarms {
-            error!("ALARM: sale {sid}: {alarm}");
+            error!(kind = alarm.kind(), sale = %sid, "ALARM: sale {sid}: {alarm}");
         }
     }
     conn.query_drop("COMMIT").await?;

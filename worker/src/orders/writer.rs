@@ -14,13 +14,14 @@ use crate::delivery::{Delivery, Origin, Undelivered};
 use crate::figures::Figures;
 use crate::kafka::{DeadLetters, Letter};
 use crate::mysql::{Failure, KEEPALIVE, Session};
+use crate::signs::Part;
 use crate::stop::Stop;
 use rdkafka::Message;
 use rdkafka::message::OwnedMessage;
 use seckill_protocol::{EventBatch, EventId};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
@@ -87,12 +88,16 @@ impl Writer {
     /// transaction is under way the next one grows.
     async fn gather(&mut self) -> Option<Vec<Delivery>> {
         let first = loop {
+            self.figures.signs.of_life(Part::Writer);
             tokio::select! {
                 biased;
                 () = self.stop.asked() => return None,
                 next = timeout(KEEPALIVE, self.intake.recv()) => match next {
                     Ok(first) => break first?,
-                    Err(_) => self.session.keep_alive().await,
+                    Err(_) => tokio::select! {
+                        () = self.session.keep_alive() => {}
+                        () = self.stop.asked() => return None,
+                    },
                 },
             }
         };
@@ -128,6 +133,8 @@ impl Writer {
         for item in sorted {
             self.settle(item, &outcomes).await?;
         }
+        let halted = i64::try_from(self.memory.halted.count()).unwrap_or(i64::MAX);
+        self.figures.sales_halted.set(halted);
         self.offsets.set(&self.memory.progress);
         Ok(())
     }
@@ -163,14 +170,29 @@ impl Writer {
         let mut lost_race = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         let mut reading = Reading::Optimistic;
         let mut poison = Poison::new();
+        let events = work
+            .values()
+            .flatten()
+            .map(|batch| batch.events.len())
+            .sum();
         loop {
-            let ended = self
+            self.figures.signs.of_life(Part::Writer);
+            let began = Instant::now();
+            let applying = self
                 .session
-                .work(async |conn| transaction::apply(conn, work, reading, &poison).await)
-                .await;
+                .work(async |conn| transaction::apply(conn, work, reading, &poison).await);
+            let ended = tokio::select! {
+                ended = applying => ended,
+                // Whether it is committed, the cursor says to the next start.
+                () = self.stop.is_over() => return Err(Stopped),
+            };
+            if let Err(failure) = &ended {
+                self.figures.retried(failure);
+            }
             match ended {
                 Ok(Ended::Committed(outcomes)) => {
                     self.is_back();
+                    self.figures.committed(events, began.elapsed());
                     self.count_refused(&outcomes, &poison);
                     return Ok(Ok(outcomes));
                 }
@@ -184,7 +206,10 @@ impl Writer {
                     }
                     poison.entry(sid).or_default().extend(found.unwritable);
                 }
-                Ok(Ended::Overtaken) => reading = Reading::Locked,
+                Ok(Ended::Overtaken) => {
+                    self.figures.overtaken.inc();
+                    reading = Reading::Locked;
+                }
                 Err(Failure::Data(refused)) => return Ok(Err(refused.to_string())),
                 Err(Failure::Again(error)) => {
                     debug!("the transaction is run again: {error}");
@@ -245,9 +270,11 @@ impl Writer {
             reason,
         };
         tokio::select! {
-            () = dead_letters.send(&letter) => Ok(()),
-            () = self.stop.asked() => Err(Stopped),
+            () = dead_letters.send(&letter) => {}
+            () = self.stop.asked() => return Err(Stopped),
         }
+        self.figures.dead_letters.inc();
+        Ok(())
     }
 
     /// Says what came out, to the log and to the module.
@@ -262,7 +289,8 @@ impl Writer {
                 Some(halt) => {
                     let cause = format!("stands still: {halt}");
                     let follows = matches!(halt, Halt::Hole { .. });
-                    self.memory.halted.raise(&sid.to_string(), &cause, follows);
+                    let sid = sid.to_string();
+                    self.memory.halted.raise(&sid, halt.kind(), &cause, follows);
                 }
                 None => {
                     if self.memory.halted.clear(&sid.to_string()) {
@@ -319,7 +347,9 @@ impl Writer {
                     .events
                     .map_or_else(|_| Box::default(), |(sid, _)| sid);
                 let cause = format!("stands still: {reason}");
-                self.memory.halted.raise(&sid, &cause, false);
+                self.memory
+                    .halted
+                    .raise(&sid, Halt::NoStock.kind(), &cause, false);
                 let _ = receipt.send(Err(Undelivered::Halted));
             }
             (Origin::Topic(message), Ok(sid)) => {
@@ -340,6 +370,7 @@ impl Writer {
                         () = self.stop.asked() => return Err(Stopped),
                     }
                 }
+                self.figures.dead_letters.inc();
                 self.memory.progress.done(partition, offset);
             }
         }
@@ -350,7 +381,7 @@ impl Writer {
     async fn is_away(&mut self, failure: &Failure, backoff: &mut Backoff) -> Result<(), Stopped> {
         if let Failure::Unfit(error) = failure {
             let cause = format!("MySQL is not what it was, nothing can be written: {error}");
-            self.memory.unfit.raise_for_all(&cause);
+            self.memory.unfit.raise_for_all("unfit", &cause);
         } else if !self.memory.away {
             warn!("MySQL is away, going on when it is back: {failure}");
         }

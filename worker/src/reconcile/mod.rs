@@ -27,7 +27,7 @@ use crate::cli::Reconcile;
 use crate::config::{Broker, Config};
 use crate::gate::{Gate, Refused};
 use crate::kafka::TopicLook;
-use crate::mysql::{Failure, Session, options};
+use crate::mysql::{Failure, Session};
 use crate::orders::StockId;
 use anyhow::Context;
 use figures::Places;
@@ -103,7 +103,7 @@ async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow
     };
     let mut servers = Servers {
         gate,
-        session: Session::new(options(&config.mysql.url)?),
+        session: Session::new(config.mysql.opts.clone()),
         topic,
     };
     let sids = match chore.sids.is_empty() {

@@ -22,7 +22,7 @@ mod topic;
 use crate::cli::Recover;
 use crate::config::{Broker, Config};
 use crate::gate::{Beginning, Cursor, Gate, Put, Refused, Sale};
-use crate::mysql::{self, Session};
+use crate::mysql::Session;
 use crate::options::{self, Row};
 use crate::orders::{Stock, StockId};
 use anyhow::{Context, bail, ensure};
@@ -60,7 +60,7 @@ pub(crate) async fn recover(
     let mut recovery = Recovery {
         config,
         recover,
-        session: Session::new(mysql::options(&config.mysql.url)?),
+        session: Session::new(config.mysql.opts.clone()),
         gate: Gate::for_chore(&config.redis).context("redis.url")?,
         report: Report::new(out, recover.json),
     };

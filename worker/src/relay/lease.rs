@@ -107,6 +107,12 @@ impl Leases {
         self.surplus.store(surplus, Relaxed);
     }
 
+    /// How many sales this worker relays.
+    pub(super) fn held(&self) -> usize {
+        let heard = self.heard();
+        heard.values().filter(|leased| self.is_mine(leased)).count()
+    }
+
     /// Gives all leases back, so that nobody has to wait for their end.
     pub(crate) async fn give_back(&self, gate: &Gate) {
         let mine: Vec<String> = {

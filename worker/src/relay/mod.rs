@@ -18,6 +18,7 @@ use crate::figures::Figures;
 use crate::gate::Gate;
 use crate::options::Keeper;
 use crate::orders::Stored;
+use crate::signs::Part;
 use sale::relay_sale;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl Relay {
         let mut running: HashMap<String, AbortHandle> = HashMap::new();
         loop {
             let sids = relay.gate.sales_in_reach().await;
+            relay.figures.signs.of_life(Part::Relay);
             while let Some(ended) = tasks.try_join_next() {
                 match ended {
                     Ok(sid) => info!("sale {sid} is gone"),
@@ -73,12 +75,14 @@ impl Relay {
                     }
                 }
                 Err(refused) => {
-                    error!("ALARM: cannot look for sales: {refused}");
+                    error!(kind = "unseen", "ALARM: cannot look for sales: {refused}");
                     sleep(TROUBLE_PAUSE).await;
                 }
             }
             relay.sales.store(running.len(), Relaxed);
             relay.leases.count();
+            let relayed = i64::try_from(relay.leases.held()).unwrap_or(i64::MAX);
+            relay.figures.sales_relayed.set(relayed);
             sleep(LOOK_EVERY).await;
         }
     }

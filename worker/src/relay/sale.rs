@@ -89,7 +89,11 @@ pub(super) async fn relay_sale(relay: Arc<Relay>, sid: String) -> String {
             }
             Ended::Refused(refused) if in_trouble => debug!("sale {sid}: {refused}"),
             Ended::Refused(refused) => {
-                error!("ALARM: sale {sid} cannot be relayed: {refused}");
+                error!(
+                    kind = "unrelayed",
+                    sale = sid,
+                    "ALARM: sale {sid} cannot be relayed: {refused}"
+                );
                 in_trouble = true;
             }
         }

@@ -20,7 +20,7 @@ mod topics;
 use crate::cli::Status;
 use crate::config::{Broker, Config};
 use crate::gate::Gate;
-use crate::mysql::{Session, options};
+use crate::mysql::Session;
 use anyhow::{Context, bail};
 use console::Term;
 use look::{Eyes, Look};
@@ -56,7 +56,7 @@ pub(crate) async fn status(config: &Config, chore: &Status) -> anyhow::Result<()
     };
     let mut eyes = Eyes {
         gate,
-        session: Session::new(options(&config.mysql.url)?),
+        session: Session::new(config.mysql.opts.clone()),
         topics,
         sids: chore.sids.clone(),
         count_orders: chore.orders,

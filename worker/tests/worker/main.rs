@@ -10,6 +10,8 @@
 //! | `servers.rs` | a Redis Cluster, sentinels, TLS |
 //! | `books.rs` | `status` and `reconcile` |
 //! | `recovery.rs` | what Redis lost and gets back |
+//! | `admin.rs`, `page.rs` | what the worker says of itself, and how it is asked |
+//! | `daemon.rs`, `tls.rs` | start, stop, supervisor, configuration; certificates |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
 //! | `poison.rs` | what MySQL refuses, and what that means for the others |
@@ -17,17 +19,23 @@
 //! | `wire.rs` | a wire between a worker and MySQL that can be cut |
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod asleep;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
 mod chores;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod late;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
@@ -38,6 +46,8 @@ mod road;
 mod servers;
 #[cfg(test)]
 mod shop;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod topic;
 #[cfg(test)]
