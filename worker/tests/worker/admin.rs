@@ -165,7 +165,8 @@ fn an_alarm_is_counted_by_its_kind() {
 fn the_level_of_the_log_can_be_changed_while_it_runs() {
     let shop = Shop::open("level");
     let worker = shop.run();
-    assert_eq!(get(&worker, "/loglevel").body, "info,refinery_core=warn\n");
+    let level = get(&worker, "/loglevel").body;
+    assert!(level.contains("refinery_core=warn"), "{level}");
     let Page { status, body } = put(&worker, "/loglevel", "debug");
     assert_eq!((status, body.as_str()), (200, "debug\n"));
     let refused = put(&worker, "/loglevel", "loud");

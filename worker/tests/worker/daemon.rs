@@ -1,11 +1,11 @@
 //! Start, stop, and what the supervisor and the configuration have to say.
 
 use crate::page::{figure, reasons};
-use crate::shop::{Shop, await_true};
+use crate::shop::{PATIENCE, Shop, await_true};
 use seckill_testbed::{Part, User, Worker};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::time::Duration;
+use std::time::Instant;
 
 /// Stops it, and makes sure that it ended by itself and said so.
 fn assert_stops(shop: &Shop, mut worker: Worker) {
@@ -144,9 +144,7 @@ fn systemd_hears_when_it_is_ready_alive_and_about_to_stop() {
     let shop = Shop::open("systemd");
     let socket = shop.place.path().join("notify");
     let systemd = UnixDatagram::bind(&socket).unwrap();
-    systemd
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    systemd.set_read_timeout(Some(PATIENCE)).unwrap();
     let variables = vec![
         ("NOTIFY_SOCKET", socket.into()),
         ("WATCHDOG_USEC", "600000".into()),
@@ -154,16 +152,21 @@ fn systemd_hears_when_it_is_ready_alive_and_about_to_stop() {
     let mut worker = Worker::start_with(&shop.place, &shop.settings, variables).unwrap();
     let mut heard = String::new();
     let mut hear = |expected: &str| {
-        while !heard.contains(expected) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = heard.find(expected) {
+                heard.drain(..at + expected.len());
+                return;
+            }
+            assert!(Instant::now() < deadline, "not heard: {expected}");
             let mut bytes = [0; 4096];
             let length = systemd.recv(&mut bytes).expect(expected);
             heard.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
         }
-        heard.clear();
     };
     hear("READY=1");
-    hear("STATUS=relaying 0 sales, 0 events behind");
     hear("WATCHDOG=1");
+    hear("STATUS=relaying 0 sales, 0 events behind");
     hear("WATCHDOG=1");
     worker.stop().unwrap();
     hear("STOPPING=1");
