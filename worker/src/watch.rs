@@ -19,6 +19,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -186,11 +187,24 @@ async fn watch_mysql(mut session: Session, figures: &Figures, standing: &Standin
 }
 
 async fn watch_kafka(producer: &Producer, topic: &str, figures: &Figures, standing: &Standing) {
+    let mut is_away = false;
     loop {
         figures.producer_queue.set(producer.queue());
         match producer.ask_for(topic, PATIENCE).await {
-            Ok(()) => standing.has(Need::Kafka),
-            Err(why) => standing.lacks(Need::Kafka, why),
+            Ok(()) => {
+                if is_away {
+                    info!("Kafka is back");
+                    is_away = false;
+                }
+                standing.has(Need::Kafka);
+            }
+            Err(why) => {
+                if !is_away {
+                    warn!("Kafka is away: {why}");
+                    is_away = true;
+                }
+                standing.lacks(Need::Kafka, why);
+            }
         }
         sleep(EVERY).await;
     }

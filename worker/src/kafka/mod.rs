@@ -28,7 +28,7 @@ pub(crate) use topics::create_topics;
 use crate::config::Kafka;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{debug, warn};
 
 fn common(kafka: &Kafka) -> ClientConfig {
@@ -142,7 +142,13 @@ impl ClientContext for Callbacks {
         debug!("librdkafka {level:?} {facility}: {message}");
     }
 
+    /// That a broker is away is said many times a second, and once by who watches.
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!("Kafka: {error}: {reason}");
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown) => {
+                debug!("Kafka: {error}: {reason}");
+            }
+            _ => warn!("Kafka: {error}: {reason}"),
+        }
     }
 }
