@@ -83,7 +83,7 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
     }
     tokio::spawn(watch(&config, &shared).run());
     let (figures, standing) = (Arc::clone(&shared.figures), Arc::clone(&shared.standing));
-    tokio::spawn(async move {
+    let telling = tokio::spawn(async move {
         systemd::tell(&figures, &standing, &stop).await;
         standing.lacks(Need::Stopping, "the process is about to end");
     });
@@ -94,6 +94,8 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
         }
         () = shared.stop.asked() => {}
     }
+    // What is quickly done must not end before systemd hears of the end.
+    telling.await?;
     info!("stopped");
     Ok(())
 }
