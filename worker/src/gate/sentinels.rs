@@ -95,7 +95,8 @@ impl Sentinels {
         }
         let answers = join_all(self.sentinels.iter().map(|sentinel| self.ask_one(sentinel))).await;
         looked.at = Some(Instant::now());
-        let Some((host, port)) = foremost(answers.into_iter().flatten().collect()) else {
+        let Some((host, port)) = foremost(&answers.into_iter().flatten().collect::<Vec<_>>())
+        else {
             if !looked.lost {
                 warn!("no sentinel says where the primary {} is", self.master);
                 looked.lost = true;
@@ -132,7 +133,7 @@ impl Sentinels {
 }
 
 /// What most of them say.
-fn foremost(votes: Vec<(String, u16)>) -> Option<(String, u16)> {
+fn foremost(votes: &[(String, u16)]) -> Option<(String, u16)> {
     let count = |vote: &(String, u16)| votes.iter().filter(|other| *other == vote).count();
     votes.iter().max_by_key(|vote| count(vote)).cloned()
 }
@@ -148,8 +149,8 @@ mod tests {
     #[test]
     fn what_most_sentinels_say_counts() {
         let vote = |port| ("127.0.0.1".to_owned(), port);
-        assert_eq!(foremost(vec![vote(1), vote(2), vote(2)]), Some(vote(2)));
-        assert_eq!(foremost(vec![vote(2), vote(2), vote(1)]), Some(vote(2)));
-        assert_eq!(foremost(Vec::new()), None);
+        assert_eq!(foremost(&[vote(1), vote(2), vote(2)]), Some(vote(2)));
+        assert_eq!(foremost(&[vote(2), vote(2), vote(1)]), Some(vote(2)));
+        assert_eq!(foremost(&[]), None);
     }
 }
