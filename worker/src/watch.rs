@@ -5,8 +5,9 @@
 
 mod behind;
 
+use crate::books::{drift, read_figures};
 use crate::figures::{Figures, Lag};
-use crate::gate::{Gate, Refused, SaleInfo};
+use crate::gate::{Gate, Refused};
 use crate::kafka::Producer;
 use crate::mysql::{Session, rows};
 use crate::orders::StockId;
@@ -47,13 +48,6 @@ pub(crate) struct Watch {
     pub(crate) standing: Arc<Standing>,
 }
 
-/// A sale as it was at the last look, and its stock row right after that.
-#[derive(Clone, Debug)]
-struct Earlier {
-    info: SaleInfo,
-    stock_sale: Option<i64>,
-}
-
 // === impl Watch ===
 
 impl Watch {
@@ -74,31 +68,20 @@ impl Watch {
 }
 
 async fn watch_sales(gate: &Gate, mut session: Session, figures: &Figures, standing: &Standing) {
-    let mut earlier: BTreeMap<String, Earlier> = BTreeMap::new();
     loop {
         let seen = match within(PATIENCE, gate.sales()).await {
-            Ok(sids) => within(ROUND_PATIENCE, look_at(gate, sids)).await,
+            Ok(sids) => within(ROUND_PATIENCE, look_at(gate, &mut session, sids)).await,
             Err(why) => Err(why),
         };
         let mut pause = EVERY;
         match seen {
-            Ok(seen) => {
+            Ok(lags) => {
                 standing.has(Need::Redis);
-                let share = seen.len().saturating_mul(1000) / SALES_A_SECOND;
+                let share = lags.len().saturating_mul(1000) / SALES_A_SECOND;
                 pause = pause.max(Duration::from_millis(
                     u64::try_from(share).unwrap_or(u64::MAX),
                 ));
-                let lags = seen.iter().map(|(sid, info)| {
-                    let drift = earlier.get(sid).map_or(0, |earlier| drift(earlier, info));
-                    (sid.clone(), Lag { drift, ..lag(info) })
-                });
-                figures.sales.show(&lags.collect());
-                let sold = stock_sales(&mut session, &seen).await;
-                let infos = seen.into_iter().map(|(sid, info)| {
-                    let stock_sale = sold.get(&sid).copied();
-                    (sid, Earlier { info, stock_sale })
-                });
-                earlier = infos.collect();
+                figures.sales.show(&lags);
             }
             Err(why) => standing.lacks(Need::Redis, why),
         }
@@ -107,53 +90,33 @@ async fn watch_sales(gate: &Gate, mut session: Session, figures: &Figures, stand
 }
 
 /// Each sale that answers.
-async fn look_at(gate: &Gate, sids: Vec<String>) -> Result<BTreeMap<String, SaleInfo>, Refused> {
+async fn look_at(
+    gate: &Gate,
+    session: &mut Session,
+    sids: Vec<String>,
+) -> Result<BTreeMap<String, Lag>, Refused> {
+    let ids = sids.iter().filter_map(|sid| sid.parse::<StockId>().ok());
+    // Without an answer nothing is known of a drift; that MySQL is away is noticed elsewhere.
+    let books = within(PATIENCE, read_figures(session, ids))
+        .await
+        .unwrap_or_default();
+    let books = &books;
     let seen = stream::iter(sids)
         .map(|sid| async move {
             let info = gate.sale_info(&sid).await.ok()?;
-            Some((sid, info))
+            let book = sid.parse().ok().and_then(|id: StockId| books.get(&id));
+            let drift = book.and_then(|book| drift(book, &info)).unwrap_or_default();
+            Some((
+                sid,
+                Lag {
+                    drift,
+                    ..lag(&info)
+                },
+            ))
         })
         .buffer_unordered(AT_A_TIME)
         .filter_map(std::future::ready);
     Ok(seen.collect().await)
-}
-
-/// `stock.sale` of the sales of which nothing is on its way.
-async fn stock_sales(
-    session: &mut Session,
-    seen: &BTreeMap<String, SaleInfo>,
-) -> BTreeMap<String, i64> {
-    let at_rest = seen.iter().filter(|(_, info)| is_at_rest(info));
-    let ids: Vec<String> = at_rest
-        .filter_map(|(sid, _)| Some(sid.parse::<StockId>().ok()?.to_string()))
-        .collect();
-    if ids.is_empty() {
-        return BTreeMap::new();
-    }
-    let sql = format!(
-        "SELECT id, CAST(sale AS SIGNED) FROM stock WHERE id IN ({})",
-        ids.join(", ")
-    );
-    let read = session.work(async |conn| rows::<(u32, i64)>(conn, sql).await);
-    // Without an answer nothing is known of a drift; that MySQL is away is noticed elsewhere.
-    let found = within(PATIENCE, read).await.unwrap_or_default();
-    let sold = found.into_iter().map(|(id, sale)| (id.to_string(), sale));
-    sold.collect()
-}
-
-/// What MySQL and the module disagree about, if nothing happened while both were read.
-fn drift(earlier: &Earlier, now: &SaleInfo) -> i64 {
-    match earlier.stock_sale {
-        Some(sale) if is_at_rest(now) && earlier.info.head == now.head => {
-            let taken = now.held.saturating_add(now.sold);
-            sale.saturating_sub(i64::try_from(taken).unwrap_or(i64::MAX))
-        }
-        _ => 0,
-    }
-}
-
-fn is_at_rest(info: &SaleInfo) -> bool {
-    info.stored == info.head
 }
 
 async fn watch_mysql(mut session: Session, figures: &Figures, standing: &Standing) {

@@ -102,7 +102,7 @@ impl Sales {
             )?,
             drift: whole(
                 "drift_units",
-                "stock.sale less what the module has held or sold, while nothing is on its way.",
+                "What the module has held or sold less stock.sale, while nothing is on its way.",
                 &["sale"],
             )?,
             named: Mutex::default(),

@@ -3,25 +3,28 @@
 use crate::figures::{Behind, Lag};
 use crate::gate::SaleInfo;
 use seckill_protocol::EventId;
-use std::time::Duration;
 
-/// What each step has still to do.
+/// What `SECKILL.INFO` says of it.
 pub(super) fn lag(info: &SaleInfo) -> Lag {
     let age = |since_ms: u64| match since_ms {
         0 => 0.0,
-        since_ms => Duration::from_millis(info.now_ms.saturating_sub(since_ms)).as_secs_f64(),
+        ms => seconds(info.now_ms.saturating_sub(ms)),
     };
     let in_the_sink = info.relayed.max(info.stored);
-    let behind = |from, to, since_ms| match events(from, to) {
-        0 => Behind::default(),
-        events => Behind {
-            events,
-            seconds: age(since_ms),
-        },
-    };
+    let unordered = events(info.stored, in_the_sink);
     Lag {
-        relay: behind(in_the_sink, info.head, info.unrelayed_since_ms),
-        orders: behind(info.stored, in_the_sink, info.unstored_since_ms),
+        relay: Behind {
+            events: events(in_the_sink, info.head),
+            seconds: age(info.unrelayed_since_ms),
+        },
+        orders: Behind {
+            events: unordered,
+            seconds: if unordered > 0 {
+                age(info.unstored_since_ms)
+            } else {
+                0.0
+            },
+        },
         unordered_s: age(info.unordered_since_ms),
         drift: 0,
     }
@@ -39,29 +42,35 @@ fn events(from: EventId, to: EventId) -> i64 {
     i64::try_from(events).unwrap_or(i64::MAX)
 }
 
+fn seconds(ms: u64) -> f64 {
+    std::time::Duration::from_millis(ms).as_secs_f64()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn info(head: u64, relayed: u64, stored: u64) -> SaleInfo {
-        let place = |seq| EventId::new(7, seq);
+    /// At ten seconds, with these places, and since when the two steps and an order are waited for.
+    fn info(places: [u64; 3], since_ms: [u64; 3]) -> SaleInfo {
+        let [head, relayed, stored] = places.map(|seq| EventId::new(7, seq));
+        let [unrelayed_since_ms, unstored_since_ms, unordered_since_ms] = since_ms;
         SaleInfo {
             state: "open".to_owned(),
-            name: String::new(),
-            total: 100,
-            available: 100,
+            name: "Lamp".to_owned(),
+            total: 10,
+            available: 10,
             held: 0,
             sold: 0,
             sold_before: 0,
             reservations: 0,
-            head: place(head),
-            relayed: place(relayed),
-            stored: place(stored),
-            log: head - stored,
+            head,
+            relayed,
+            stored,
+            log: 0,
             unordered: 0,
-            unrelayed_since_ms: 9_000,
-            unstored_since_ms: 6_000,
-            unordered_since_ms: 6_500,
+            unrelayed_since_ms,
+            unstored_since_ms,
+            unordered_since_ms,
             now_ms: 10_000,
             tries: 0,
             accepted: 0,
@@ -70,7 +79,7 @@ mod tests {
 
     #[test]
     fn each_step_has_what_it_has_still_to_do() {
-        let lag = lag(&info(10, 7, 3));
+        let lag = lag(&info([10, 7, 3], [9_000, 6_000, 6_500]));
         assert_eq!((lag.relay.events, lag.relay.seconds), (3, 1.0));
         assert_eq!((lag.orders.events, lag.orders.seconds), (4, 4.0));
         assert_eq!(lag.unordered_s, 3.5);
@@ -78,18 +87,15 @@ mod tests {
 
     #[test]
     fn what_the_sink_does_not_have_is_the_relays() {
-        let lag = lag(&info(10, 7, 7));
+        let lag = lag(&info([10, 7, 7], [9_000, 9_000, 9_500]));
         assert_eq!((lag.relay.events, lag.orders.events), (3, 0));
         assert_eq!(lag.orders.seconds, 0.0);
+        assert_eq!(lag.unordered_s, 0.5);
     }
 
     #[test]
     fn nothing_is_behind_at_rest_and_only_the_new_epoch_counts() {
-        let at_rest = SaleInfo {
-            unordered_since_ms: 0,
-            ..info(10, 10, 10)
-        };
-        assert_eq!(lag(&at_rest), Lag::default());
+        assert_eq!(lag(&info([10, 10, 10], [0, 0, 0])), Lag::default());
         assert_eq!(events(EventId::new(7, 90), EventId::new(8, 2)), 2);
     }
 }
