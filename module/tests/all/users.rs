@@ -54,7 +54,6 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
         &mut worker,
         &[
             "SECKILL.TRY s u2",
-            "SECKILL.PAUSE s",
             "SECKILL.APPLY s x",
             "DEL s",
             "FLUSHALL",
