@@ -23,6 +23,7 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
     proxy.text(&format!("SECKILL.CONFIRM s {rid}"));
     worker.run("SECKILL.EVENTS s").unwrap();
     worker.run("SECKILL.RESERVATIONS s").unwrap();
+    worker.run("SECKILL.LEASE s w 1000").unwrap();
     worker.run("SCAN 0 TYPE flashsale").unwrap();
     operator.text("SECKILL.PAUSE s");
     operator.audit("s");
@@ -53,8 +54,6 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
         &mut worker,
         &[
             "SECKILL.TRY s u2",
-            "SECKILL.RESTORE s UNITS 9 0",
-            "SECKILL.PAUSE s",
             "SECKILL.APPLY s x",
             "DEL s",
             "FLUSHALL",
