@@ -25,6 +25,12 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
     worker.run("SECKILL.RESERVATIONS s").unwrap();
     worker.run("SECKILL.LEASE s w 1000").unwrap();
     worker.run("SCAN 0 TYPE flashsale").unwrap();
+    assert!(
+        worker
+            .error("SECKILL.RESTORE s UNITS 9 0")
+            .starts_with("ERR the sale is neither fenced nor paused")
+    );
+    worker.audit("s");
     operator.text("SECKILL.PAUSE s");
     operator.audit("s");
     operator.info("s", "state");
@@ -54,6 +60,7 @@ fn each_process_may_do_its_own_work_and_nothing_else() {
         &mut worker,
         &[
             "SECKILL.TRY s u2",
+            "SECKILL.ALTER s LIMIT 9",
             "SECKILL.APPLY s x",
             "DEL s",
             "FLUSHALL",
