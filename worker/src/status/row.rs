@@ -152,14 +152,17 @@ const fn orders(info: &SaleInfo) -> u64 {
     info.reservations.saturating_sub(info.unordered)
 }
 
-/// None where the counters are another node's.
+/// None where the counters are another node's, or there was only one look.
 fn rates(before: &SaleInfo, now: &SaleInfo) -> Option<Rates> {
     let interval_ms = now.now_ms.checked_sub(before.now_ms)?;
+    if interval_ms == 0 {
+        return None;
+    }
     let tries = now.tries.checked_sub(before.tries)?;
     let accepted = now.accepted.checked_sub(before.accepted)?;
     // An order that is lost is nothing that was written.
     let orders = orders(now).saturating_sub(orders(before));
-    let seconds = std::time::Duration::from_millis(interval_ms.max(1)).as_secs_f64();
+    let seconds = std::time::Duration::from_millis(interval_ms).as_secs_f64();
     let a_second = |count: u64| {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         (f64::from(count) / seconds * 10.0).round() / 10.0
@@ -344,6 +347,8 @@ mod tests {
         );
         let row = shown(&seen(now, figures), &seen(info(), figures));
         assert_eq!(row.rates, None, "another node counts from zero");
+        let once = seen(info(), figures);
+        assert_eq!(shown(&once, &once).rates, None, "a look has no rates");
     }
 
     #[test]

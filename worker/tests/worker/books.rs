@@ -430,8 +430,10 @@ fn a_status_that_is_watched_goes_on_until_it_is_interrupted() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    // Open until the end: nobody reads on is an end of its own.
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let sales: Vec<serde_json::Value> = lines
+        .by_ref()
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .filter(|line: &serde_json::Value| line["kind"] == "sale")
         .take(3)
