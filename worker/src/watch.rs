@@ -100,7 +100,7 @@ async fn watch_sales(gate: &Gate, mut session: Session, figures: &Figures, stand
                 });
                 earlier = infos.collect();
             }
-            Err(why) => standing.lacks(Need::Redis, why),
+            Err(why) => standing.lacks(Need::Redis, &why),
         }
         sleep(pause).await;
     }
@@ -175,12 +175,12 @@ async fn watch_mysql(mut session: Session, figures: &Figures, standing: &Standin
                 standing.has(Need::Schema);
                 figures.refusals_owed.set(owed);
             }
-            Ok(Err(Unfit::Failure(failure))) => standing.lacks(Need::Mysql, failure),
+            Ok(Err(Unfit::Failure(failure))) => standing.lacks(Need::Mysql, &failure),
             Ok(Err(unfit)) => {
                 standing.has(Need::Mysql);
-                standing.lacks(Need::Schema, unfit);
+                standing.lacks(Need::Schema, &unfit);
             }
-            Err(_) => standing.lacks(Need::Mysql, no_answer(PATIENCE)),
+            Err(_) => standing.lacks(Need::Mysql, &no_answer(PATIENCE)),
         }
         sleep(EVERY).await;
     }
@@ -203,7 +203,7 @@ async fn watch_kafka(producer: &Producer, topic: &str, figures: &Figures, standi
                     warn!("Kafka is away: {why}");
                     is_away = true;
                 }
-                standing.lacks(Need::Kafka, why);
+                standing.lacks(Need::Kafka, &why);
             }
         }
         sleep(EVERY).await;
