@@ -85,7 +85,7 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
     let (figures, standing) = (Arc::clone(&shared.figures), Arc::clone(&shared.standing));
     let telling = tokio::spawn(async move {
         systemd::tell(&figures, &standing, &stop).await;
-        standing.lacks(Need::Stopping, "the process is about to end");
+        standing.lacks(Need::Stopping, &"the process is about to end");
     });
     tokio::select! {
         ready = prepare(&config, &shared.gate) => {

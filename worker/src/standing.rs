@@ -55,7 +55,7 @@ impl Standing {
     }
 
     /// This is missing.
-    pub(crate) fn lacks(&self, need: Need, why: &(impl ToString + ?Sized)) {
+    pub(crate) fn lacks(&self, need: Need, why: &impl ToString) {
         self.with(|missing| missing.insert(need, why.to_string()));
     }
 
