@@ -6,7 +6,7 @@ use crate::config::{Broker, Config};
 use crate::delivery::Delivery;
 use crate::figures::Figures;
 use crate::gate::Gate;
-use crate::kafka::{DeadLetters, Producer, create_topics, spawn_consumer};
+use crate::kafka::{DeadLetters, Probe, Producer, create_topics, spawn_consumer};
 use crate::log::Log;
 use crate::mysql::Session;
 use crate::options::{Keeper, keep};
@@ -45,8 +45,6 @@ const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
 /// What the parts share.
 struct Shared {
     gate: Arc<Gate>,
-    /// There is none without a broker.
-    producer: Option<Producer>,
     figures: Arc<Figures>,
     standing: Arc<Standing>,
     stop: Stop,
@@ -61,13 +59,8 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
     // It keeps the stopper until the end: whoever waits for the stop looks at it.
     tokio::spawn(Signals::listen()?.obey(stopper));
     let gate = Gate::new(&config.redis).context("redis.url")?;
-    let producer = match config.broker {
-        Broker::None => None,
-        Broker::Kafka => Some(Producer::new(&config.kafka)?),
-    };
     let shared = Shared {
         gate: Arc::new(gate),
-        producer,
         figures: Arc::new(Figures::new(log.alarms)?),
         standing: Arc::new(Standing::new()),
         stop: stop.clone(),
@@ -81,7 +74,7 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
         };
         admin.serve(address).await?;
     }
-    tokio::spawn(watch(&config, &shared).run());
+    tokio::spawn(watch(&config, &shared)?.run());
     let (figures, standing) = (Arc::clone(&shared.figures), Arc::clone(&shared.standing));
     let telling = tokio::spawn(async move {
         systemd::tell(&figures, &standing, &stop).await;
@@ -100,16 +93,19 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn watch(config: &Config, shared: &Shared) -> Watch {
+fn watch(config: &Config, shared: &Shared) -> anyhow::Result<Watch> {
     let session = || Session::new(config.mysql.opts.clone());
-    let topic = config.kafka.topic.clone();
-    Watch {
+    let probe = match config.broker {
+        Broker::None => None,
+        Broker::Kafka => Some(Probe::new(&config.kafka)?),
+    };
+    Ok(Watch {
         gate: Arc::clone(&shared.gate),
         sessions: [session(), session()],
-        topic: shared.producer.clone().map(|producer| (producer, topic)),
+        probe,
         figures: Arc::clone(&shared.figures),
         standing: Arc::clone(&shared.standing),
-    }
+    })
 }
 
 /// Returns when MySQL and the broker are there and have what we need.
@@ -147,7 +143,6 @@ async fn wait_for_schema(opts: &Opts) -> anyhow::Result<()> {
 async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
     let Shared {
         gate,
-        producer,
         figures,
         standing,
         stop,
@@ -160,6 +155,12 @@ async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
     let keeper = Keeper::default();
     let (intake, deliveries) = mpsc::channel::<Delivery>(DELIVERIES_MAX);
 
+    // Not before the topics are there: a producer that has to learn of its topic may send its first
+    // messages in another order.
+    let producer = match config.broker {
+        Broker::None => None,
+        Broker::Kafka => Some(Producer::new(&config.kafka)?),
+    };
     let (sink, consumer) = match producer.clone() {
         None => (Sink::Orders(intake), None),
         Some(producer) => {
@@ -201,8 +202,14 @@ async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
         let (stored, gate, session) = (stored.clone(), Arc::clone(&gate), session());
         async move { announce_stored(&stored, &gate, session).await }
     });
+    let queue = async {
+        if let Some(producer) = &producer {
+            producer.count(&figures).await;
+        }
+    };
     let parts = async {
         tokio::join!(
+            queue,
             relay.run(),
             cancel_refused(&refusals, &gate, session()),
             keep(&keeper, session()),

@@ -8,7 +8,7 @@ mod behind;
 use crate::books::{drift, read_figures};
 use crate::figures::{Figures, Lag};
 use crate::gate::{Gate, Refused};
-use crate::kafka::Producer;
+use crate::kafka::Probe;
 use crate::mysql::{Session, rows};
 use crate::orders::StockId;
 use crate::schema::{self, Unfit};
@@ -42,8 +42,8 @@ pub(crate) struct Watch {
     pub(crate) gate: Arc<Gate>,
     /// One for the database itself, one for the stock rows.
     pub(crate) sessions: [Session; 2],
-    /// The producer and its topic; there is none without a broker.
-    pub(crate) topic: Option<(Producer, String)>,
+    /// There is none without a broker.
+    pub(crate) probe: Option<Probe>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) standing: Arc<Standing>,
 }
@@ -59,8 +59,8 @@ impl Watch {
             watch_sales(&self.gate, stock, figures, standing),
             watch_mysql(mysql, figures, standing),
             async {
-                if let Some((producer, topic)) = self.topic {
-                    watch_kafka(&producer, &topic, figures, standing).await;
+                if let Some(probe) = self.probe {
+                    watch_kafka(&probe, standing).await;
                 }
             }
         );
@@ -149,11 +149,10 @@ async fn watch_mysql(mut session: Session, figures: &Figures, standing: &Standin
     }
 }
 
-async fn watch_kafka(producer: &Producer, topic: &str, figures: &Figures, standing: &Standing) {
+async fn watch_kafka(probe: &Probe, standing: &Standing) {
     let mut is_away = false;
     loop {
-        figures.producer_queue.set(producer.queue());
-        match producer.ask_for(topic, PATIENCE).await {
+        match probe.ask(PATIENCE).await {
             Ok(()) => {
                 if is_away {
                     info!("Kafka is back");

@@ -8,12 +8,14 @@
 //! | `letters.rs` | reads them again, for a person |
 //! | `consumer.rs` | the topic to the order writer |
 //! | `reader.rs` | partitions that come and go, and how much there is to read |
+//! | `probe.rs` | whether the brokers are there |
 //! | `look.rs` | a look at the topics from outside the group |
 
 mod consumer;
 mod dead_letters;
 mod letters;
 mod look;
+mod probe;
 mod producer;
 mod reader;
 mod topics;
@@ -22,6 +24,7 @@ pub(crate) use consumer::spawn_consumer;
 pub(crate) use dead_letters::{DeadLetters, Letter};
 pub(crate) use letters::{KeptLetter, read_letters};
 pub(crate) use look::{TopicFigures, TopicLook};
+pub(crate) use probe::Probe;
 pub(crate) use producer::{Message, Producer};
 pub(crate) use topics::create_topics;
 

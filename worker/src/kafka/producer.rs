@@ -3,10 +3,10 @@
 use super::{Callbacks, for_producer};
 use crate::config::Kafka;
 use crate::delivery::{Receipt, Undelivered};
+use crate::figures::Figures;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
-use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
@@ -18,6 +18,9 @@ use tracing::error;
 
 /// How long a full queue of ours may take to get room again before we look once more.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often what is under way is counted.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// Sends messages. Clones share one connection to the brokers.
 #[derive(Clone)]
@@ -91,27 +94,13 @@ impl Producer {
         }
     }
 
-    /// Messages that the broker has not acknowledged yet.
-    pub(crate) fn queue(&self) -> i64 {
-        self.native().in_flight_count().into()
-    }
-
-    /// Asks the brokers for the topic.
-    ///
-    /// # Errors
-    /// Why it cannot be written to.
-    pub(crate) async fn ask_for(&self, topic: &str, patience: Duration) -> Result<(), String> {
-        let (native, name) = (self.native(), topic.to_owned());
-        // The library waits.
-        let asked = tokio::task::spawn_blocking(move || {
-            let metadata = native.client().fetch_metadata(Some(&name), patience);
-            let metadata = metadata.map_err(|error| error.to_string())?;
-            let error = metadata.topics().iter().find_map(MetadataTopic::error);
-            error.map_or(Ok(()), |error| {
-                Err(format!("topic {name}: {}", RDKafkaErrorCode::from(error)))
-            })
-        });
-        asked.await.map_err(|error| error.to_string())?
+    /// Counts the messages that the broker has not acknowledged yet, for ever.
+    pub(crate) async fn count(&self, figures: &Figures) {
+        loop {
+            let queue = self.native().in_flight_count();
+            figures.producer_queue.set(queue.into());
+            tokio::time::sleep(COUNT_EVERY).await;
+        }
     }
 
     fn native(&self) -> Arc<Native> {
