@@ -3,9 +3,9 @@
 //! The module says only how a reservation stands now, and MySQL how its order stood at its cursor.
 //! They are of one place in either of two cases:
 //!
-//! * MySQL's cursor is at or behind the head that the module had before, and the reservation stood
-//!   the same before MySQL was read and after: states never come back, so it stood so at the cursor.
-//!   That is so on a worker that keeps up.
+//! * The reservation was read, then the module's head, then MySQL's cursor at that head or further,
+//!   then the reservation again, and it stood the same: states never come back, so it stood so at the
+//!   cursor. That is so on a worker that keeps up.
 //! * All events after the cursor are still in the module's log, read last: the first of them that
 //!   speaks of the reservation tells how it stood before. That is so on a worker that stands still.
 //!
@@ -77,8 +77,9 @@ async fn look_once(
     open: &[Suspect],
     plan: &mut Plan,
 ) -> Result<Vec<Suspect>, Trouble> {
-    let info = servers.gate.sale_info(sid).await?;
+    // In this order: what the reservations say here lies at or before the head.
     let before = reservations(&servers.gate, sid, open).await?;
+    let info = servers.gate.sale_info(sid).await?;
     let rids: Vec<EventId> = open.iter().map(|suspect| suspect.rid).collect();
     let work = async |conn: &mut _| read::sample(conn, names.id, &rids).await;
     let sample = servers.session.work(work).await?;
@@ -117,7 +118,7 @@ struct Look<'a> {
     now: &'a Now,
     /// What comes after MySQL's cursor, if all of it is known.
     next: Option<&'a HashMap<EventId, Next>>,
-    /// Whether MySQL's cursor has passed what the module had before the look.
+    /// Whether MySQL's cursor has passed the head that the module had after the first reading.
     passed: bool,
 }
 
