@@ -3,10 +3,10 @@
 //! With a client of its own: a producer that has once heard that the topic is missing may send its
 //! first messages in another order.
 
-use super::{Callbacks, common};
+use super::{Callbacks, for_reader};
 use crate::config::Kafka;
-use rdkafka::admin::AdminClient;
 use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Asks for the topic.
 pub(crate) struct Probe {
-    client: Arc<AdminClient<Callbacks>>,
+    client: Arc<BaseConsumer<Callbacks>>,
     topic: String,
 }
 
@@ -26,7 +26,7 @@ impl Probe {
     /// # Errors
     /// If the settings make no client.
     pub(crate) fn new(kafka: &Kafka) -> KafkaResult<Self> {
-        let client = AdminClient::from_config_and_context(&common(kafka), Callbacks)?;
+        let client = BaseConsumer::from_config_and_context(&for_reader(kafka), Callbacks)?;
         Ok(Self {
             client: Arc::new(client),
             topic: kafka.topic.clone(),
@@ -41,7 +41,9 @@ impl Probe {
         let (client, topic) = (Arc::clone(&self.client), self.topic.clone());
         // The library waits.
         let asked = tokio::task::spawn_blocking(move || {
-            let metadata = client.inner().fetch_metadata(Some(&topic), patience);
+            let metadata = client.fetch_metadata(Some(&topic), patience);
+            // What else the library has to say, such as that the password is wrong, it says then.
+            while client.poll(Duration::ZERO).is_some() {}
             let metadata = metadata.map_err(|error| error.to_string())?;
             let error = metadata.topics().iter().find_map(MetadataTopic::error);
             error.map_or(Ok(()), |error| {
