@@ -116,6 +116,10 @@ fn a_second_worker_in_the_middle_of_a_sale_is_given_what_is_finished() {
             shop.buy(*sid, 1 + round * 50, 50);
         }
         if round == 1 {
+            // Else the second could be the first of the group.
+            await_true("the first has them", || {
+                shop.log_of(&first).contains("are ours")
+            });
             others.push(shop.run());
         }
     }
