@@ -187,11 +187,7 @@ pub(super) async fn judge_places(
     let Places { cursor, info, owed } = places;
     let (cursor, stored) = (*cursor, info.stored);
     if info.state == "fenced" {
-        let look = format!(
-            "if MySQL has nothing that the module lacks: SECKILL.RESUME {}; otherwise put it back \
-             first: see Recovery in docs/design.md",
-            names.key
-        );
+        let look = format!("seckill-worker recover {}", names.id);
         let what = format!(
             "the sale is fenced: a node took over with the log up to {}, MySQL's cursor is {cursor}",
             info.head

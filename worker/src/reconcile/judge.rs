@@ -168,9 +168,7 @@ impl Names {
             units(order.qty),
             order.status
         );
-        let recover = "if the module lost it, put it back from MySQL: see Recovery in \
-                       docs/design.md"
-            .to_owned();
+        let recover = format!("if the module lost it: seckill-worker recover {id}");
         let delete = format!(
             "if nobody was promised it: DELETE FROM stock_order WHERE sid = {id} AND epoch = \
              {epoch} AND seq = {seq}"

@@ -200,9 +200,7 @@ impl Servers {
             Ok(info) => info,
             Err(Refused::NoSale) => {
                 let what = "there is no such sale in Redis";
-                let recover = "if it was lost, put it back from MySQL: see Recovery in \
-                               docs/design.md"
-                    .to_owned();
+                let recover = format!("if it was lost: seckill-worker recover {sid}");
                 return Ok(only(Difference::person(what, [recover])));
             }
             Err(refused) => return Err(refused.into()),
@@ -219,7 +217,7 @@ impl Servers {
                 "MySQL has the log up to {cursor}, the module only up to {head}: the module lost \
                  what is between"
             );
-            let recover = "put it back from MySQL: see Recovery in docs/design.md".to_owned();
+            let recover = format!("seckill-worker recover {sid}");
             return Ok(only(Difference::person(what, [recover])));
         }
         let names = Names {
