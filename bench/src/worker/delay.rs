@@ -41,6 +41,7 @@ pub(super) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
         say(&format!("{a_second} acceptances a second, {name}"));
         let worker = stand.worker(through_kafka)?;
         let key = stand.open(SID, ticks * TOGETHER)?;
+        await_opening(stand, &key)?;
         let cpu_before = cpu(worker.pid())?;
         let last = u64::from(ticks * TOGETHER) + 1;
         let (accepted, written) = thread::scope(|scope| {
@@ -70,6 +71,17 @@ pub(super) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
         ),
         rows,
     })
+}
+
+/// Waits until the worker has found the sale: it looks for new ones twice a second.
+fn await_opening(stand: &Stand, key: &str) -> Result<()> {
+    let mut redis = stand.redis()?;
+    let began = Instant::now();
+    while place(&mut redis, key, "stored")? != place(&mut redis, key, "head")? {
+        ensure!(began.elapsed() < PATIENCE, "no worker has found {key}");
+        thread::sleep(TICK);
+    }
+    Ok(())
 }
 
 /// Marks the end of the log after each tick.
