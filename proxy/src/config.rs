@@ -2,7 +2,6 @@
 //!
 //! A mistake is reported by the key and the line it is in, and all mistakes are reported at once.
 
-mod lines;
 mod redis;
 mod route;
 
@@ -12,7 +11,6 @@ use crate::access::{Access, AccessLogTable};
 use crate::buyer::{BuyerTable, Buyers};
 use crate::callback::Callback;
 use crate::client::{ClientTable, Clients};
-use crate::config::lines::{Lines, line_at};
 use crate::config::redis::RedisTable;
 use crate::config::route::RouteTable;
 use crate::counters::Tally;
@@ -22,6 +20,7 @@ use crate::sign::Signing;
 use crate::site::Site;
 use crate::tls::{Tls, TlsTable};
 use crate::upgrade::{self, UpgradeTable};
+use seckill_daemon::lines::{Lines, line_at};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt;

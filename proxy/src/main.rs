@@ -13,7 +13,7 @@
 //! * `gate`: what the module says. `shut` remembers it for a sale that turns everybody away, until
 //!   `news` tells of the sale; `convoy` lets tries travel together. `servers` knows who decides: the
 //!   one server that `link` keeps a connection to, the primary that `sentinels` name, or the nodes of
-//!   a `cluster`, each for its `slots`. `refusal` and `standing` know how Redis says that it does not
+//!   a `cluster`, each with a `strange_key` of its own. `refusal` and `standing` know how Redis says that it does not
 //!   decide, and `copies` whether a replica has what it has decided
 //! * `problem`: why it is not served, if it is not, and `statuses` how that is said here
 //! * `answer`: what the proxy answers, after `body` has cleared the request out of the way
@@ -86,11 +86,12 @@ mod shut;
 mod sign;
 mod signals;
 mod site;
-mod slots;
+
 mod sockets;
 mod spelling;
 mod standing;
 mod statuses;
+mod strange_key;
 mod throttle;
 mod tls;
 mod token;

@@ -3,7 +3,6 @@
 //! A mistake is reported by the file, the line and the key, and all mistakes are reported at once.
 
 mod kafka;
-mod lines;
 mod mistakes;
 mod mysql;
 mod redis;

@@ -11,7 +11,7 @@
 //! | `gate/recovery.rs` | what `warm` and `recover` ask |
 //! | `gate/servers.rs` | which server is asked |
 //! | `gate/sentinels.rs` | ... where sentinels name the primary |
-//! | `gate/cluster.rs`, `gate/slots.rs` | ... where each node of a cluster has some of the sales |
+//! | `gate/cluster.rs` | ... where each node of a cluster has some of the sales |
 //! | `gate/link.rs` | one server, over one connection |
 
 mod books;
@@ -21,7 +21,6 @@ mod link;
 mod recovery;
 mod sentinels;
 mod servers;
-mod slots;
 
 pub(crate) use books::{Reservation, SaleInfo};
 pub(crate) use lease::Leased;

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration.
 
-use super::lines::{Lines, line_at};
+use seckill_daemon::lines::{Lines, line_at};
 use std::fmt;
 use std::path::Path;
 

@@ -5,10 +5,10 @@
 //! elsewhere follows at once.
 
 use super::link::{Link, Question};
-use super::slots::{self, Range, sent_to};
 use super::{host_of, key_of};
 use crate::config::at;
 use redis::{Cmd, ConnectionInfo, ErrorKind, RedisError, RedisResult, Value};
+use seckill_daemon::slots::{self, Range, sent_to};
 use seckill_protocol::slot;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,8 +128,7 @@ impl Cluster {
 
     fn home(&self, slot: u16) -> Option<Arc<Link>> {
         let map = self.map();
-        let has = |range: &Range| (range.first..=range.last).contains(&slot);
-        let found = map.ranges.iter().find(|(range, _)| has(range));
+        let found = map.ranges.iter().find(|(range, _)| range.has(slot));
         found.map(|(_, link)| Arc::clone(link))
     }
 

@@ -5,13 +5,13 @@ use toml::de::{DeTable, DeValue};
 
 /// The line of every key, from 1. A key is written as mistakes name it: `route[1].path`.
 #[derive(Default)]
-pub(crate) struct Lines(HashMap<String, usize>);
+pub struct Lines(HashMap<String, usize>);
 
 // === impl Lines ===
 
 impl Lines {
     /// Of a file that is TOML; of any other there are none.
-    pub(crate) fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         let mut lines = Self::default();
         if let Ok(table) = DeTable::parse(text) {
             lines.enter(text, "", table.get_ref());
@@ -46,7 +46,7 @@ impl Lines {
     }
 
     /// The line of a key, or else of what it should stand in.
-    pub(crate) fn line(&self, key: &str) -> Option<usize> {
+    pub fn line(&self, key: &str) -> Option<usize> {
         let mut key = key;
         loop {
             if let Some(&line) = self.0.get(key) {
@@ -58,7 +58,7 @@ impl Lines {
 }
 
 /// The line of a byte.
-pub(crate) fn line_at(text: &str, byte: usize) -> usize {
+pub fn line_at(text: &str, byte: usize) -> usize {
     let before = text.get(..byte).unwrap_or_default();
     before.matches('\n').count().saturating_add(1)
 }

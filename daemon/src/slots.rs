@@ -5,19 +5,39 @@ use seckill_protocol::SLOTS;
 
 /// Slots one after the other, and the node that decides about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    pub(super) first: u16,
-    pub(super) last: u16,
-    pub(super) host: String,
-    pub(super) port: u16,
+pub struct Range {
+    /// The first of them.
+    pub first: u16,
+    /// The last of them.
+    pub last: u16,
+    /// Where the node is.
+    pub host: String,
+    /// Its port there.
+    pub port: u16,
 }
 
-/// Reads the answer to `CLUSTER SLOTS` of the node at `asked`.
-pub(super) fn read(answer: &Value, asked: &str) -> Option<Vec<Range>> {
+// === impl Range ===
+
+impl Range {
+    /// Whether a slot is among them.
+    #[must_use]
+    pub fn has(&self, slot: u16) -> bool {
+        (self.first..=self.last).contains(&slot)
+    }
+}
+
+/// Reads the answer to `CLUSTER SLOTS` of the node at `asked`, in the order of the slots.
+#[must_use]
+pub fn read(answer: &Value, asked: &str) -> Option<Vec<Range>> {
     let Value::Array(ranges) = answer else {
         return None;
     };
-    ranges.iter().map(|range| range_of(range, asked)).collect()
+    let mut ranges: Vec<Range> = ranges
+        .iter()
+        .map(|range| range_of(range, asked))
+        .collect::<Option<_>>()?;
+    ranges.sort_by_key(|range| range.first);
+    Some(ranges)
 }
 
 fn range_of(range: &Value, asked: &str) -> Option<Range> {
@@ -45,7 +65,8 @@ fn range_of(range: &Value, asked: &str) -> Option<Range> {
 }
 
 /// Where an error sends: `MOVED 3999 10.0.0.7:6381`, said by the node at `asked`.
-pub(super) fn sent_to<'a>(address: &'a str, asked: &'a str) -> Option<(&'a str, u16)> {
+#[must_use]
+pub fn sent_to<'a>(address: &'a str, asked: &'a str) -> Option<(&'a str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     Some((known_host(host, asked), port.parse().ok()?))
 }
@@ -74,7 +95,7 @@ mod tests {
             node("10.0.0.2", 7001),
             node("", 7002),
         );
-        let text = format!("*2\r\n*4\r\n:0\r\n:8191\r\n{a}{replica}*3\r\n:8192\r\n:16383\r\n{b}");
+        let text = format!("*2\r\n*3\r\n:8192\r\n:16383\r\n{b}*4\r\n:0\r\n:8191\r\n{a}{replica}");
         let answer = redis::parse_redis_value(text.as_bytes()).expect("it is an answer");
         let range = |first, last, host: &str, port| Range {
             first,
