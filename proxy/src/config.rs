@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn every_key_that_the_shipped_file_explains_is_one() {
         let shipped = include_str!("../../conf/proxy.toml");
-        let all = crate::print::everything(shipped).unwrap();
+        let all = seckill_daemon::settings::everything(shipped).unwrap();
         let file = all.try_into::<File>();
         assert_eq!(file.err().map(|error| error.to_string()), None);
     }

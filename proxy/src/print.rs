@@ -3,12 +3,10 @@
 //! conf/proxy.toml names every default, and is where they are taken from.
 
 use crate::config::{Config, redis_url};
+use seckill_daemon::settings::{everything, find, hide, set, set_default};
 use toml::{Table, Value};
 
 const SHIPPED: &str = include_str!("../../conf/proxy.toml");
-
-/// What is shown instead of a password.
-const HIDDEN: &str = "***";
 
 /// Of which keys conf/proxy.toml shows the default. What is below a table of
 /// [`SWITCHES`] counts where that is there.
@@ -76,17 +74,12 @@ const ROUTE_DEFAULTS: [&str; 5] = [
 pub(crate) fn effective(text: &str, config: &Config) -> anyhow::Result<String> {
     let mut table: Table = text.parse()?;
     if let (Some(url), Some(redis)) = (redis_url(), table.get_mut("redis")) {
-        set(redis, &["url"], &url.into());
+        set(redis, "url", &url.into());
     }
     let mut all = Value::Table(table);
-    set_default(
-        &mut all,
-        &["threads"],
-        &i64::try_from(config.threads)?.into(),
-    );
+    set_default(&mut all, "threads", &i64::try_from(config.threads)?.into());
     let shipped = Value::Table(everything(SHIPPED)?);
     for key in DEFAULTS {
-        let path: Vec<&str> = key.split('.').collect();
         let is_on = SWITCHES.iter().all(|table| {
             let is_below = key
                 .strip_prefix(table)
@@ -94,7 +87,7 @@ pub(crate) fn effective(text: &str, config: &Config) -> anyhow::Result<String> {
             !is_below || find(&all, table).is_some()
         });
         if let (true, Some(value)) = (is_on, find(&shipped, key)) {
-            set_default(&mut all, &path, value);
+            set_default(&mut all, key, value);
         }
     }
     let forwards = |route: &Value| route.get("mode").and_then(Value::as_str) == Some("forward");
@@ -104,69 +97,12 @@ pub(crate) fn effective(text: &str, config: &Config) -> anyhow::Result<String> {
     for route in routes.into_iter().flatten().filter(|route| forwards(route)) {
         for key in ROUTE_DEFAULTS {
             if let Some(value) = example.and_then(|example| example.get(key)) {
-                set_default(route, &[key], value);
+                set_default(route, key, value);
             }
         }
     }
     hide(&mut all);
     Ok(toml::to_string_pretty(&all)?)
-}
-
-/// A file with everything switched on that it explains: what is switched off follows its `#` at
-/// once, and prose has a space there.
-pub(crate) fn everything(text: &str) -> Result<Table, toml::de::Error> {
-    let lines = text.lines().map(|line| match line.strip_prefix('#') {
-        Some(key) if !key.starts_with(' ') => key,
-        _ => line,
-    });
-    lines.collect::<Vec<_>>().join("\n").parse()
-}
-
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    key.split('.')
-        .try_fold(value, |value, name| value.get(name))
-}
-
-fn set_default(table: &mut Value, path: &[&str], value: &Value) {
-    if find(table, &path.join(".")).is_none() {
-        set(table, path, value);
-    }
-}
-
-/// Puts a value where it belongs, in tables that are made on the way.
-fn set(table: &mut Value, path: &[&str], value: &Value) {
-    let (Value::Table(table), Some((name, rest))) = (table, path.split_first()) else {
-        return;
-    };
-    if rest.is_empty() {
-        table.insert((*name).to_owned(), value.clone());
-    } else {
-        let inner = table.entry(*name).or_insert_with(|| Table::new().into());
-        set(inner, rest, value);
-    }
-}
-
-fn hide(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Some(safe) = without_password(text) {
-                *text = safe;
-            }
-        }
-        Value::Array(all) => all.iter_mut().for_each(hide),
-        Value::Table(table) => table.iter_mut().for_each(|(_, value)| hide(value)),
-        _ => {}
-    }
-}
-
-/// A URL that has a password, without it.
-fn without_password(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A password that is written into a URL as it is may have any of these in it.
-    let at = rest.get(..end)?.rfind('@').or_else(|| rest.rfind('@'))?;
-    let (user, _) = rest.get(..at)?.split_once(':')?;
-    Some(format!("{scheme}://{user}:{HIDDEN}{}", rest.get(at..)?))
 }
 
 #[cfg(test)]
@@ -286,19 +222,5 @@ mod tests {
             Value::from("redis://proxy:***@127.0.0.1:6379/")
         );
         assert!(Config::parse(&printed, None).is_ok());
-    }
-
-    #[test]
-    fn a_url_keeps_everything_but_its_password() {
-        for (url, shown) in [
-            ("redis://:secret@h:1/", Some("redis://:***@h:1/")),
-            ("rediss://u:a@b@h", Some("rediss://u:***@h")),
-            ("redis://u:a/b@h/0", Some("redis://u:***@h/0")),
-            ("redis://u@h/", None),
-            ("http://h:80/a:b", None),
-            ("text", None),
-        ] {
-            assert_eq!(without_password(url).as_deref(), shown, "{url}");
-        }
     }
 }

@@ -177,7 +177,7 @@ url = \"mysql://seckill:secret@127.0.0.1/seckill\"
     #[test]
     fn every_key_that_the_shipped_file_explains_is_one() {
         let shipped = include_str!("../../conf/worker.toml");
-        let all = crate::print::everything(shipped).expect("it is TOML");
+        let all = seckill_daemon::settings::everything(shipped).expect("it is TOML");
         let file = all.try_into::<File>();
         assert_eq!(file.err().map(|error| error.to_string()), None);
     }

@@ -3,12 +3,10 @@
 //! conf/worker.toml names every default, and is where they are taken from.
 
 use crate::config::{MYSQL_URL, REDIS_URL};
+use seckill_daemon::settings::{everything, find, hide, set, set_default};
 use toml::{Table, Value};
 
 const SHIPPED: &str = include_str!("../../conf/worker.toml");
-
-/// What is shown instead of a password.
-const HIDDEN: &str = "***";
 
 /// Of which keys conf/worker.toml shows the default.
 const DEFAULTS: [&str; 8] = [
@@ -38,62 +36,12 @@ pub(crate) fn effective(
     }
     let shipped = Value::Table(everything(SHIPPED)?);
     for key in DEFAULTS {
-        if let (None, Some(value)) = (find(&all, key), find(&shipped, key)) {
-            set(&mut all, key, value);
+        if let Some(value) = find(&shipped, key) {
+            set_default(&mut all, key, value);
         }
     }
     hide(&mut all);
     Ok(toml::to_string_pretty(&all)?)
-}
-
-/// A file with everything switched on that it explains: what is switched off follows its `#` at
-/// once, and prose has a space there.
-pub(crate) fn everything(text: &str) -> Result<Table, toml::de::Error> {
-    let lines = text.lines().map(|line| match line.strip_prefix('#') {
-        Some(key) if !key.starts_with(' ') => key,
-        _ => line,
-    });
-    lines.collect::<Vec<_>>().join("\n").parse()
-}
-
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    key.split('.')
-        .try_fold(value, |value, name| value.get(name))
-}
-
-/// Puts a value where it belongs, in tables that are made on the way.
-fn set(table: &mut Value, key: &str, value: &Value) {
-    let Value::Table(table) = table else { return };
-    match key.split_once('.') {
-        None => drop(table.insert(key.to_owned(), value.clone())),
-        Some((name, rest)) => {
-            let inner = table.entry(name).or_insert_with(|| Table::new().into());
-            set(inner, rest, value);
-        }
-    }
-}
-
-fn hide(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Some(safe) = without_password(text) {
-                *text = safe;
-            }
-        }
-        Value::Array(all) => all.iter_mut().for_each(hide),
-        Value::Table(table) => table.iter_mut().for_each(|(_, value)| hide(value)),
-        _ => {}
-    }
-}
-
-/// A URL that has a password, without it.
-fn without_password(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A password that is written into a URL as it is may have any of these in it.
-    let at = rest.get(..end)?.rfind('@').or_else(|| rest.rfind('@'))?;
-    let (user, _) = rest.get(..at)?.split_once(':')?;
-    Some(format!("{scheme}://{user}:{HIDDEN}{}", rest.get(at..)?))
 }
 
 #[cfg(test)]
@@ -160,17 +108,5 @@ mod tests {
         assert!(!printed.contains("hunter"), "{printed}");
         let table: Table = printed.parse().unwrap();
         assert_eq!(table["redis"]["url"], Value::from("redis://w:***@h/"));
-    }
-
-    #[test]
-    fn a_url_keeps_everything_but_its_password() {
-        for (url, shown) in [
-            ("redis://:secret@h:1/", Some("redis://:***@h:1/")),
-            ("mysql://u:a@b@h/d", Some("mysql://u:***@h/d")),
-            ("mysql://u@h/d", None),
-            ("text", None),
-        ] {
-            assert_eq!(without_password(url).as_deref(), shown, "{url}");
-        }
     }
 }
