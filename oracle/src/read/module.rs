@@ -177,8 +177,10 @@ fn info(answer: Value) -> Result<Info> {
 
 /// `rid uid qty state at deadline token`
 fn reservation(row: Vec<Value>) -> Result<Reservation> {
-    let row: Result<Vec<String>, _> = row.into_iter().map(redis::from_redis_value).collect();
-    let row = row?;
+    // A reservation without a token has nothing in its place.
+    let row: Result<Vec<Option<String>>, _> =
+        row.into_iter().map(redis::from_redis_value).collect();
+    let row: Vec<String> = row?.into_iter().map(Option::unwrap_or_default).collect();
     let [rid, uid, qty, state, at, deadline, token] = row.as_slice() else {
         bail!("a reservation of {} fields, expected 7", row.len());
     };
