@@ -13,8 +13,10 @@
 //! | `progress.rs` | up to where a partition of the topic is dealt with: pure |
 //! | `pulse.rs` | says so when the writer does not get on |
 //! | `stored.rs` | tells the module what MySQL has |
+//! | `again.rs` | when a sale that stands still is tried again |
 //! | `refusals.rs` | cancels in the module what MySQL refused |
 
+mod again;
 mod alarms;
 mod fold;
 mod history;
