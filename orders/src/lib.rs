@@ -12,8 +12,12 @@
 //! | `history` | what is kept of the past: steps of orders, payments to be refunded |
 //! | `progress` | up to where each partition of the topic is dealt with |
 //! | `stock_id` | the name of a stock row |
+//! | `diagnosis` | `recover`: what is wrong with a sale, and what is to be done next |
+//! | `compare` | `recover`: whether Redis and MySQL have facts of one sale |
 #![forbid(unsafe_code)]
 
+pub mod compare;
+pub mod diagnosis;
 pub mod fold;
 pub mod history;
 pub mod progress;

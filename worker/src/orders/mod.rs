@@ -25,7 +25,7 @@ mod writer;
 
 use seckill_orders::{fold, history, progress, status};
 
-pub(crate) use fold::{Before, Older, Order, Stock, Unwritable, fold, older_orders};
+pub(crate) use fold::{Order, Stock};
 pub(crate) use history::{Transition, Who};
 pub(crate) use progress::Offsets;
 pub(crate) use pulse::Pulse;
