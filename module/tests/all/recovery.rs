@@ -144,7 +144,7 @@ fn what_cannot_be_put_back_is_named_and_changes_nothing() {
         ),
         (
             "UNIT 1 0",
-            "ERR unknown option 'UNIT': expected UNITS, RESERVATION or JOIN".into(),
+            "ERR unknown option 'UNIT': expected UNITS, RESERVATION, REFUND or JOIN".into(),
         ),
         (
             "RESERVATION 1-1 u2 1 held 5 9",
