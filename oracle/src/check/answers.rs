@@ -5,12 +5,9 @@ use crate::place::Place;
 use crate::record::{Answer, Call, Op};
 use crate::report::{Case, Invariant, Name, Source};
 use crate::seen::Status;
+use crate::setting::{ZOMBIE, ms};
 use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// For how long a primary that was replaced may still answer somebody.
-const ZOMBIE: Duration = Duration::from_secs(10);
 
 pub(super) fn check(view: &View<'_>) -> Invariant {
     let mut invariant = Invariant::new(Name::Answers, "answers");
@@ -97,10 +94,9 @@ fn may_be_lost(view: &View<'_>, call: &Call, rid: Place, step: Step) -> bool {
         let (at, _) = other.answer.as_ref()?;
         (rid.epoch >= *epoch).then_some(*at)
     });
-    let zombie = u64::try_from(ZOMBIE.as_millis()).unwrap_or(u64::MAX);
     known_at
         .min()
-        .is_none_or(|known_at| call.began_at < known_at.saturating_add(zombie))
+        .is_none_or(|known_at| call.began_at < known_at.saturating_add(ms(ZOMBIE)))
 }
 
 /// What was told to who asked with one token: the reservations that were not lost, and all calls.
