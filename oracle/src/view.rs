@@ -130,6 +130,23 @@ impl<'a> View<'a> {
         self.seen.books.cursor.unwrap_or_default() < place
     }
 
+    /// Whether what happened at this place was lost with a primary. Where the log is not known, what
+    /// nobody has of an earlier epoch may have been.
+    pub(crate) fn was_lost(&self, place: Place) -> bool {
+        if self.ledger.is_whole {
+            return self.ledger.was_lost(place);
+        }
+        let is_earlier = self.epoch().is_some_and(|epoch| place.epoch < epoch);
+        is_earlier && self.reservation(place).is_none()
+    }
+
+    /// The epoch that the sale is in.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        let logged = self.ledger.bounds.keys().next_back().copied();
+        let module = self.seen.module.as_ref();
+        logged.or_else(|| Some(module?.info.head.epoch))
+    }
+
     /// The module, if what was read of it is of one instant.
     ///
     /// # Errors
@@ -190,7 +207,7 @@ impl<'a> View<'a> {
         });
         match self.ledger.known.get(&rid) {
             None => "no such event".to_owned(),
-            Some(event) if self.ledger.was_lost(rid) => {
+            Some(event) if self.was_lost(rid) => {
                 format!("{}, and lost with its primary", event.fact)
             }
             Some(event) => {

@@ -50,9 +50,6 @@ fn undecided(view: &View<'_>, rid: Place, order: &Order) -> Option<Case> {
         token: order.token.as_deref(),
     };
     match view.decision(rid) {
-        None if view.ledger.was_lost(rid) => {
-            Some(view.case(rid, "an order whose decision was lost with its primary"))
-        }
         // An earlier sale of this stock row, of which the module knows nothing any more.
         None if !view.ledger.is_whole
             && view.seen.module.as_ref().is_none_or(|module| {
@@ -63,6 +60,9 @@ fn undecided(view: &View<'_>, rid: Place, order: &Order) -> Option<Case> {
             }) =>
         {
             None
+        }
+        None if view.was_lost(rid) => {
+            Some(view.case(rid, "an order whose decision was lost with its primary"))
         }
         None => Some(view.case(rid, "an order that nobody decided")),
         Some(decision) if decision != written => {
