@@ -107,21 +107,25 @@ impl<'a> View<'a> {
         self.reservation(rid).map(Decision::of)
     }
 
-    /// All reservations that were decided.
+    /// All reservations that were decided. Where neither a log nor a module tells, MySQL's orders do.
     pub(crate) fn decided(&self) -> Vec<Place> {
-        if self.ledger.is_whole {
-            return self.ledger.lives.keys().copied().collect();
-        }
-        let mut all: Vec<Place> = self.reservations.keys().copied().collect();
+        let mut all: Vec<Place> = match (self.ledger.is_whole, &self.seen.module) {
+            (true, _) => self.ledger.lives.keys().copied().collect(),
+            (false, Some(_)) => self.reservations.keys().copied().collect(),
+            (false, None) => self.orders.keys().copied().collect(),
+        };
         all.sort_unstable();
         all
     }
 
-    /// Where a reservation stands, after all that is known of it.
+    /// Where a reservation stands by the best witness: the log, the module, or else MySQL.
     pub(crate) fn status(&self, rid: Place) -> Option<Status> {
         match self.ledger.lives.get(&rid) {
             Some(life) => Some(life.status()),
-            None => Some(self.reservation(rid)?.status),
+            None => self
+                .reservation(rid)
+                .map(|reservation| reservation.status)
+                .or_else(|| Some(self.orders(rid).first()?.status)),
         }
     }
 

@@ -144,4 +144,15 @@ fn without_a_topic(stage: &Stage) {
         &[],
     );
     stage.mend_mysql();
+    let _: redis::Value = stage.ask(&["DEL", SID]);
+    stage.finds(
+        "there is no topic, and the sale is deleted",
+        &sources,
+        &[Name::NoLoss],
+        &[
+            "a reservation that the module has forgotten",
+            "no such sale",
+        ],
+    );
+    stage.mend_module();
 }
