@@ -16,7 +16,7 @@ pub(crate) struct Cli {
     /// The sales
     #[arg(required = true, value_name = "SID")]
     pub(crate) sids: Vec<String>,
-    /// The primary that has the sales: redis://user:password@host:port/
+    /// The primary that has the sales, or a node of the cluster: redis://user:password@host:port/
     #[arg(long, env = "SECKILL_REDIS_URL", hide_env_values = true)]
     redis: String,
     /// What stands before the sid in a sale's key

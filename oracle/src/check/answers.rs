@@ -20,23 +20,20 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
         let Some(rid) = call.rid().and_then(|rid| rid.parse::<Place>().ok()) else {
             continue;
         };
-        let what = match told {
-            Answer::Accepted { .. } | Answer::Duplicate { .. } => granted_other(view, call, rid),
-            Answer::Confirmed => match became_other(view, rid, Status::Confirmed) {
-                Some(_) if may_be_lost(view, call, rid, Step::Confirmed) => {
-                    lost += 1;
-                    None
-                }
-                what => what,
-            },
-            Answer::Cancelled => match became_other(view, rid, Status::Cancelled) {
-                Some(_) if may_be_lost(view, call, rid, Step::Cancelled) => {
-                    lost += 1;
-                    None
-                }
-                what => what,
-            },
+        let settled = match told {
+            Answer::Confirmed => Some((Status::Confirmed, Step::Confirmed)),
+            Answer::Cancelled => Some((Status::Cancelled, Step::Cancelled)),
+            Answer::Accepted { .. } | Answer::Duplicate { .. } => None,
             Answer::Rejected { .. } | Answer::Refused { .. } | Answer::Unknown { .. } => continue,
+        };
+        let what = match settled {
+            None => granted_other(view, call, rid),
+            Some((status, step)) => {
+                let what = became_other(view, rid, status);
+                let is_lost = what.is_some() && may_be_lost(view, call, rid, step);
+                lost += u64::from(is_lost);
+                what.filter(|_| !is_lost)
+            }
         };
         invariant.look(what.map(|what| view.case(rid, what)));
     }

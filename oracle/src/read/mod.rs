@@ -21,7 +21,8 @@ const LOOKS: u32 = 5;
 /// Where to look.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// `redis://user:password@host:port/`: the primary that has the sale. The user needs
+    /// `redis://user:password@host:port/`: the primary that has the sale, or any node of its
+    /// cluster. The user needs
     /// `SECKILL.INFO`, `RESERVATIONS`, `EVENTS` and `AUDIT`, as `operator` and `worker` have.
     pub redis: String,
     /// What stands before the sid in the key.

@@ -6,7 +6,9 @@ use crate::place::Place;
 use crate::seen::{Info, Module, Reservation};
 use anyhow::{Context, Result, anyhow, bail};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, RedisError, Value,
+};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -49,22 +51,23 @@ pub(crate) async fn read(gate: &mut Gate, before: Option<&Info>) -> Result<Optio
 // === impl Gate ===
 
 impl Gate {
+    /// Connects to the server, and where that is a node of a cluster, to the one that has the sale.
     pub(crate) async fn connect(sources: &Sources, sid: &str) -> Result<Self> {
         let client = Client::open(sources.redis.as_str()).map_err(|error| {
             anyhow!("Redis: expected redis://user:password@host:port/: {error}")
         })?;
-        let address = client.get_connection_info().addr().to_string();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .with_context(|| format!("cannot connect to Redis at {address}"))?;
-        Ok(Self {
-            connection,
+        let mut gate = Self {
+            connection: open(&client).await?,
             key: format!("{}{sid}", sources.key_prefix),
-        })
+        };
+        let question = gate.about("SECKILL.INFO");
+        if let Err(error) = gate.ask(&question).await
+            && let Some((node, _)) = error.redirect_node()
+        {
+            let client = Client::open(at(client.get_connection_info(), node)?)?;
+            gate.connection = open(&client).await?;
+        }
+        Ok(gate)
     }
 
     async fn ask(&mut self, command: &Cmd) -> Result<Value, RedisError> {
@@ -142,6 +145,38 @@ impl Gate {
             }
         }
     }
+}
+
+async fn open(client: &Client) -> Result<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let opened = client.get_multiplexed_async_connection_with_config(&config);
+    let address = client.get_connection_info().addr();
+    opened
+        .await
+        .with_context(|| format!("cannot connect to Redis at {address}"))
+}
+
+/// The way to another node, which is greeted like this one.
+fn at(like: &ConnectionInfo, node: &str) -> Result<ConnectionInfo> {
+    let expected = || format!("Redis names a node {node:?}: expected host:port");
+    let (host, port) = node.rsplit_once(':').with_context(expected)?;
+    let port = port.parse().with_context(expected)?;
+    let address = match like.addr().clone() {
+        ConnectionAddr::TcpTls {
+            insecure,
+            tls_params,
+            ..
+        } => ConnectionAddr::TcpTls {
+            host: host.to_owned(),
+            port,
+            insecure,
+            tls_params,
+        },
+        _ => ConnectionAddr::Tcp(host.to_owned(), port),
+    };
+    Ok(like.clone().set_addr(address))
 }
 
 fn info(answer: Value) -> Result<Info> {
