@@ -62,8 +62,11 @@ fn begin(stage: &Stage, fault: Fault) -> Result<UnderWay> {
         is_done: true,
     };
     match fault {
-        Fault::Kill(victim) | Fault::Freeze(victim) | Fault::Restart(victim)
-        | Fault::FullDisk(victim) | Fault::Clock(victim, _) => {
+        Fault::Kill(victim)
+        | Fault::Freeze(victim)
+        | Fault::Restart(victim)
+        | Fault::FullDisk(victim)
+        | Fault::Clock(victim, _) => {
             let part = parts.part(victim)?;
             match fault {
                 Fault::Kill(_) => part.kill()?,

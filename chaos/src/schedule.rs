@@ -420,8 +420,7 @@ mod tests {
 
     #[test]
     fn most_rounds_wait_for_the_replica_and_some_do_not() {
-        let waits =
-            |schedule: &Schedule| schedule.sale.durability == Durability::Replica;
+        let waits = |schedule: &Schedule| schedule.sale.durability == Durability::Replica;
         let waiting = schedules().filter(waits).count();
         assert!((50..95).contains(&waiting), "{waiting}");
     }

@@ -68,7 +68,12 @@ impl Stage {
             let name = Victim::Worker(number);
             parts.push((name, Arc::new(Watched::new(name, worker).with_clock(clock))));
         }
-        let [RedisNode { server: primary, .. }, _] = &servers.redis;
+        let [
+            RedisNode {
+                server: primary, ..
+            },
+            _,
+        ] = &servers.redis;
         let shop = SampleShop::start(&place)?;
         let key = folder.join("shop-key");
         fs::write(&key, SHOP_KEY)?;
@@ -176,7 +181,10 @@ fn proxy_settings(
     Ok(Settings::proxy(primary)?
         .with("redis.url", url)
         .with("redis.durability", sale.durability.word())
-        .with("shop.upstream", lines.wire(Line::ProxyToShop(number))?.address())
+        .with(
+            "shop.upstream",
+            lines.wire(Line::ProxyToShop(number))?.address(),
+        )
         .with("shop.callback.keys.k1", file)
         .with("route", routes))
 }

@@ -9,7 +9,7 @@ mod flow;
 mod tests;
 
 use connection::Connection;
-pub(crate) use flow::{Flow, State};
+use flow::State;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,10 +122,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(client: TcpStream, shared: Arc<Shared>) {
     let state = shared.state.subscribe();
-    let target = *shared
-        .target
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let target = *shared.target.lock().unwrap_or_else(PoisonError::into_inner);
     // A wire that was dropped refuses, and its state with it: nobody waits for a change for ever.
     drop(shared);
     if let Some(target) = target.filter(|_| !state.borrow().refuses)

@@ -306,5 +306,7 @@ fn with_listener(
         _ => String::new(),
     };
     let lines = properties.lines();
-    lines.map(|line| format!("{line}{}\n", added(line))).collect()
+    lines
+        .map(|line| format!("{line}{}\n", added(line)))
+        .collect()
 }

@@ -170,7 +170,11 @@ impl Place {
 
     /// The home of a new part: `redis`, and for the second one `redis-2`.
     pub(crate) fn home(&self, kind: &str) -> Result<Home> {
-        let mut parts = self.inner.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self
+            .inner
+            .parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count = parts.entry(kind.to_owned()).or_insert(0);
         *count += 1;
         let name = if *count == 1 {

@@ -20,7 +20,9 @@ pub(crate) struct Preload {
 
 /// Compiles a source into a library in a folder.
 pub(crate) fn compile(source: &str, folder: &Path) -> Result<PathBuf> {
-    let name = Path::new(source).file_stem().context("a source has a name")?;
+    let name = Path::new(source)
+        .file_stem()
+        .context("a source has a name")?;
     let library = folder.join(name).with_extension("so");
     let mut compile = Command::new(tools::installed("cc")?);
     compile.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]);

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use seckill_testbed::{
-    Clock, Cluster, Disk, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
+    Clock, Cluster, Disk, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User,
+    Worker,
 };
 
 #[test]
@@ -156,7 +157,10 @@ fn a_redis_on_a_full_disk_answers_no_write_and_comes_back_when_there_is_room() -
     let mut redis = Redis::start(&place.with_disk(&disk))?;
     let set = |redis: &Redis, value: u32| -> Result<()> {
         let mut connection = redis.connect(User::Anything)?;
-        Ok(redis::cmd("SET").arg("key").arg(value).exec(&mut connection)?)
+        Ok(redis::cmd("SET")
+            .arg("key")
+            .arg(value)
+            .exec(&mut connection)?)
     };
     set(&redis, 1)?;
     disk.set_full(true)?;

@@ -232,7 +232,11 @@ mod tests {
             let answer = of_try(&reply(status, &body));
             assert_eq!(answer, Answer::Rejected { verdict });
         }
-        for (status, code) in [(503, "unavailable"), (500, "internal"), (409, "in_progress")] {
+        for (status, code) in [
+            (503, "unavailable"),
+            (500, "internal"),
+            (409, "in_progress"),
+        ] {
             let answer = of_try(&reply(status, &format!(r#"{{"code":"{code}"}}"#)));
             assert!(matches!(answer, Answer::Unknown { .. }), "{answer}");
         }

@@ -5,7 +5,6 @@ use crate::fault::Victim;
 use crate::schedule::PAIR;
 use anyhow::{Context, Result};
 use seckill_testbed::{Clock, Disk, MariaDb, Part};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -100,23 +99,18 @@ impl Watched {
         part.restart().map(|()| true)
     }
 
-    pub(crate) fn is_running(&self) -> bool {
-        self.lock().is_running()
-    }
-
     /// Its wall clock is wrong by so much.
     pub(crate) fn shift_clock(&self, by_ms: i64) -> Result<()> {
         let clock = self.clock.as_ref();
-        clock.with_context(|| format!("{} has no clock", self.name))?.shift_ms(by_ms)
+        clock
+            .with_context(|| format!("{} has no clock", self.name))?
+            .shift_ms(by_ms)
     }
 
     pub(crate) fn fill_disk(&self, is_full: bool) -> Result<()> {
         let disk = self.disk.as_ref();
-        disk.with_context(|| format!("{} has no disk", self.name))?.set_full(is_full)
-    }
-
-    pub(crate) fn log(&self) -> PathBuf {
-        self.lock().log()
+        disk.with_context(|| format!("{} has no disk", self.name))?
+            .set_full(is_full)
     }
 
     fn lock(&self) -> MutexGuard<'_, dyn Part + Send + 'static> {
@@ -173,7 +167,8 @@ impl Parts {
                 named.next().map(|(_, part)| part)
             }
         };
-        part.cloned().with_context(|| format!("there is no {victim}"))
+        part.cloned()
+            .with_context(|| format!("there is no {victim}"))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Watched>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What happens to what is said in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Flow {
+pub(super) enum Flow {
     /// It arrives.
     #[default]
     Passes,
@@ -17,17 +17,17 @@ pub(crate) enum Flow {
 
 /// How it stands with a wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct State {
+pub(super) struct State {
     /// Whether new connections are reset.
-    pub(crate) refuses: bool,
+    pub(super) refuses: bool,
     /// How late everything arrives.
-    pub(crate) delay: Duration,
+    pub(super) delay: Duration,
     /// From who connects to who is connected to.
-    pub(crate) questions: Flow,
+    pub(super) questions: Flow,
     /// The other way.
-    pub(crate) answers: Flow,
+    pub(super) answers: Flow,
     /// How often all connections were reset; one that began earlier is over.
-    pub(crate) cuts: u64,
+    pub(super) cuts: u64,
 }
 
 // === impl State ===
