@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
 /// How each line begins.
 const START: &[u8] = b"{\"call\":";
@@ -140,6 +140,18 @@ impl Record {
         }
         asked.answer = Some((at, answer));
         Ok(())
+    }
+}
+
+// === impl Call ===
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}: ", self.uid, self.began_at, self.op)?;
+        match &self.answer {
+            Some((_, answer)) => write!(f, "{answer}"),
+            None => f.write_str("no answer"),
+        }
     }
 }
 
