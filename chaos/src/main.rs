@@ -10,6 +10,7 @@
 //!   * `disturb`: carries the schedule out
 //!   * `keep`: what an operator does beside that
 //!   * `quiet`: the end of the sale, when all faults are over
+//!   * `judge`: what the oracle says about it
 //!   * `look`, `redis_server`: how the sale stands, seen past the wires
 //!   * `say`: the timeline
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod cli;
 mod disturb;
 mod fault;
 mod http;
+mod judge;
 mod keep;
 mod look;
 mod quiet;

@@ -24,17 +24,24 @@ const LAPSE_MS: i64 = 3 * 3_600_000;
 /// Sales of the rest. A payment whose answer is lost leaves a hold behind, whose unit is for the next.
 const WAVES: u32 = 8;
 
-/// Brings the sale to its end.
+/// Brings the sale to its end. With `passes_time`, hours pass for Redis, so that also a hold lapses
+/// that was made while its clock was fast; without it, holds are waited for.
 ///
 /// # Errors
 /// If it does not come to rest, with how it stands.
-pub(crate) async fn come_to_rest(stage: &Arc<Stage>, crowd: &Crowd, say: &Say) -> Result<Look> {
+pub(crate) async fn come_to_rest(
+    stage: &Arc<Stage>,
+    crowd: &Crowd,
+    passes_time: bool,
+    say: &Say,
+) -> Result<Look> {
     stage.lines.heal_all();
     for wave in 0..WAVES {
-        // Nobody waits for hours: they pass for Redis, and all holds lapse.
-        let by_ms = LAPSE_MS * i64::from(wave + 1);
-        for victim in [Victim::Primary, Victim::Replica] {
-            stage.parts.part(victim)?.shift_clock(by_ms)?;
+        if passes_time {
+            let by_ms = LAPSE_MS * i64::from(wave + 1);
+            for victim in [Victim::Primary, Victim::Replica] {
+                stage.parts.part(victim)?.shift_clock(by_ms)?;
+            }
         }
         let look = rest(stage).await?;
         if look.available == 0 {

@@ -3,6 +3,7 @@
 use crate::buyers::{Crowd, Doors};
 use crate::disturb;
 use crate::fault::Line;
+use crate::judge::{self, Judge};
 use crate::keep;
 use crate::look::Look;
 use crate::quiet;
@@ -61,7 +62,9 @@ async fn on_stage(
     say: &Say,
 ) -> Result<Outcome> {
     await_road(stage).await?;
-    let recorder = Recorder::create(&folder.join("record.jsonl"))?;
+    let record = folder.join("record.jsonl");
+    let recorder = Recorder::create(&record)?;
+    let judge = Judge::begin(stage, record)?;
     let proxy = |number| Ok(stage.lines.wire(Line::BuyersToProxy(number))?.address());
     let doors = Doors {
         proxies: (0..PAIR).map(proxy).collect::<Result<_>>()?,
@@ -97,9 +100,15 @@ async fn on_stage(
         };
         tokio::try_join!(faults, crowd.come(opening + SALE))?;
         say.event("all faults are over");
-        let look = quiet::come_to_rest(stage, &crowd, say).await?;
-        say.event(&format!("at rest: {look}"));
-        anyhow::Ok(look)
+        let passes_time = judge::moves_the_sales_clock(schedule);
+        let quiet = quiet::come_to_rest(stage, &crowd, passes_time, say).await;
+        match &quiet {
+            Ok(look) => say.event(&format!("at rest: {look}")),
+            Err(error) => say.event(&format!("{error:#}")),
+        }
+        // Also where there is no rest: what the oracle sees may tell why.
+        judge.verdict(schedule, stage, folder).await?;
+        quiet
     };
     let look = tokio::select! {
         look = sells => look?,

@@ -84,12 +84,6 @@ impl Schedule {
         steps.sort_by_key(|step| step.at);
         Self { seed, sale, steps }
     }
-
-    /// Whether a copy of the sale takes the place of the one that decided.
-    pub(crate) fn promotes(&self) -> bool {
-        let promotes = |step: &Step| matches!(step.fault, Fault::Promote(_));
-        self.steps.iter().any(promotes)
-    }
 }
 
 impl fmt::Display for Schedule {
@@ -110,7 +104,7 @@ impl Sale {
         Self {
             stock: buyers * rng.u32(20..60) / 100,
             limit: rng.u32(1..4),
-            hold_ms: rng.u64(3_000..20_000),
+            hold_ms: rng.u64(2_000..8_000),
             durability: if rng.u8(0..4) == 0 {
                 Durability::Primary
             } else {
