@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
     pub(crate) known: BTreeMap<Place, Event>,
     /// The epochs that count, and the last number of each that does.
     pub(crate) bounds: BTreeMap<u64, u64>,
+    /// What was lost with a primary: after the first place, and before the epoch.
+    gaps: Vec<(Place, u64)>,
     /// What became of each reservation.
     pub(crate) lives: BTreeMap<Place, Life>,
     /// Steps that cannot follow what was before: the event, the reservation, and why.
@@ -103,6 +105,7 @@ impl Ledger {
             let first = self.known.get(&Place::new(epoch, 1));
             match first.map(|event| &event.fact) {
                 Some(Fact::Epoch { previous }) if previous.epoch < epoch => {
+                    self.gaps.push((*previous, epoch));
                     (epoch, bound) = (previous.epoch, previous.seq);
                 }
                 // Before it there may have been another sale of the same stock row.
@@ -126,12 +129,9 @@ impl Ledger {
     /// Whether what happened at this place was lost with a primary: a node took over whose copy
     /// did not have it.
     pub(crate) fn was_lost(&self, place: Place) -> bool {
-        let is_earlier = self
-            .bounds
-            .keys()
-            .next_back()
-            .is_some_and(|epoch| place.epoch < *epoch);
-        is_earlier && !self.counts(place)
+        self.gaps
+            .iter()
+            .any(|(previous, epoch)| *previous < place && place.epoch < *epoch)
     }
 
     fn fold(&mut self) {

@@ -55,7 +55,7 @@
 //! | `check/` | the invariants |
 //! | `rest.rs` | waits until nothing is left to do |
 //! | `watch.rs` | what holds at every instant |
-//! | `report.rs`, `table.rs` | the verdicts, and how a person reads them |
+//! | `report.rs`, `table.rs` | how each invariant stands, and how a person reads it |
 #![forbid(unsafe_code)]
 
 mod check;
@@ -76,7 +76,7 @@ pub use check::judge;
 pub use event::{Acceptance, Batch, Event, Fact, Step, read_message};
 pub use place::{NoPlace, Place};
 pub use read::{Brokers, Sources, look};
-pub use report::{Case, Invariant, Name, Report, Said, Source, Verdict};
+pub use report::{Case, Invariant, Name, Report, Said, Source, Standing};
 pub use rest::check;
 pub use seen::{
     Books, Info, Message, Module, Moved, Order, Refund, Reservation, Seen, Status, Stock, Topic,

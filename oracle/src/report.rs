@@ -1,4 +1,4 @@
-//! What the oracle says: each invariant with its verdict and its evidence.
+//! What the oracle says: how each invariant stands, with the evidence.
 
 use crate::place::Place;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub struct Invariant {
     /// What it means, in a line.
     pub means: &'static str,
     /// How it stands.
-    pub verdict: Verdict,
+    pub stands: Standing,
     /// Why it was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -79,7 +79,7 @@ pub enum Name {
 /// How an invariant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Standing {
     /// It holds.
     Ok,
     /// It does not.
@@ -139,7 +139,7 @@ impl Report {
     pub fn broken(&self) -> impl Iterator<Item = &Invariant> {
         self.invariants
             .iter()
-            .filter(|invariant| invariant.verdict == Verdict::Broken)
+            .filter(|invariant| invariant.stands == Standing::Broken)
     }
 
     /// Adds what was seen during the run.
@@ -156,7 +156,7 @@ impl Invariant {
         Self {
             name,
             means: name.means(),
-            verdict: Verdict::Ok,
+            stands: Standing::Ok,
             why: None,
             checked: 0,
             things,
@@ -168,7 +168,7 @@ impl Invariant {
 
     /// It could not be checked.
     pub(crate) fn not_checked(mut self, why: impl Into<String>) -> Self {
-        self.verdict = Verdict::NotChecked;
+        self.stands = Standing::NotChecked;
         self.why = Some(why.into());
         self
     }
@@ -182,7 +182,7 @@ impl Invariant {
     }
 
     pub(crate) fn is_broken_by(&mut self, case: Case) {
-        self.verdict = Verdict::Broken;
+        self.stands = Standing::Broken;
         self.broken += 1;
         if self.cases.len() < CASES_MAX {
             self.cases.push(case);

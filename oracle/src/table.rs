@@ -1,6 +1,6 @@
 //! The report as a person reads it.
 
-use crate::report::{Case, Invariant, Report, Verdict};
+use crate::report::{Case, Invariant, Report, Standing};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl fmt::Display for Report {
                 Cell::new(invariant.name),
                 Cell::new(invariant.means),
                 Cell::new(checked(invariant)).set_alignment(CellAlignment::Right),
-                Cell::new(verdict(invariant)),
+                Cell::new(standing(invariant)),
             ]);
         }
         write!(f, "{table}")?;
@@ -46,17 +46,17 @@ impl fmt::Display for Report {
 }
 
 fn checked(invariant: &Invariant) -> String {
-    match invariant.verdict {
-        Verdict::NotChecked => String::new(),
-        Verdict::Ok | Verdict::Broken => format!("{} {}", invariant.checked, invariant.things),
+    match invariant.stands {
+        Standing::NotChecked => String::new(),
+        Standing::Ok | Standing::Broken => format!("{} {}", invariant.checked, invariant.things),
     }
 }
 
-fn verdict(invariant: &Invariant) -> String {
-    match invariant.verdict {
-        Verdict::Ok => "OK".to_owned(),
-        Verdict::Broken => format!("BROKEN: {}", invariant.broken),
-        Verdict::NotChecked => {
+fn standing(invariant: &Invariant) -> String {
+    match invariant.stands {
+        Standing::Ok => "OK".to_owned(),
+        Standing::Broken => format!("BROKEN: {}", invariant.broken),
+        Standing::NotChecked => {
             let why = invariant.why.as_deref().unwrap_or("not known why");
             format!("not checked: {why}")
         }

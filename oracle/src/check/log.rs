@@ -108,49 +108,47 @@ fn order(view: &View<'_>, topic: &Topic, firsts: &Firsts<'_>, invariant: &mut In
 /// Each epoch that counts is there from 1 to its last number, and up to what the module and MySQL
 /// say that the topic has.
 fn gaps(view: &View<'_>, firsts: &Firsts<'_>, invariant: &mut Invariant) {
-    let relayed = view.seen.module.as_ref().map(|module| module.info.relayed);
+    let relayed = view.module().ok().map(|module| module.info.relayed);
     let sent = relayed.max(view.seen.books.cursor).unwrap_or_default();
     for (epoch, bound) in &view.ledger.bounds {
-        let last = firsts
-            .range(Place::new(*epoch, 0)..Place::new(epoch.saturating_add(1), 0))
-            .next_back()
-            .map_or(0, |(place, _)| place.seq);
-        let mut last = last.min(*bound);
-        if *bound < u64::MAX {
-            last = *bound;
-        }
-        if sent.epoch == *epoch {
-            last = last.max(sent.seq.min(*bound));
-        }
-        let mut missing = Vec::new();
-        for seq in 1..=last {
-            let place = Place::new(*epoch, seq);
-            if !firsts.contains_key(&place) {
-                missing.push(place);
+        let known = firsts.range(Place::new(*epoch, 0)..Place::new(epoch.saturating_add(1), 0));
+        let known = known.map(|(place, _)| place.seq);
+        let sent = if sent.epoch == *epoch { sent.seq } else { 0 };
+        let last = match *bound {
+            u64::MAX => known.clone().next_back().unwrap_or(0).max(sent),
+            bound => bound,
+        };
+        let mut next = 1;
+        // One more than the last, so that what is missing at the end shows, too.
+        for seq in known
+            .filter(|seq| *seq <= last)
+            .chain([last.saturating_add(1)])
+        {
+            if next < seq {
+                let (from, to) = (Place::new(*epoch, next), Place::new(*epoch, seq - 1));
+                invariant.is_broken_by(missing(view, from, to));
             }
-        }
-        if let (Some(first), Some(last)) = (missing.first(), missing.last()) {
-            let what = format!("{} events are missing: {first} to {last}", missing.len());
-            let case = Case::new(what)
-                .says(Source::Kafka, "it has what is before and after")
-                .says(
-                    Source::Module,
-                    relayed.map_or("no such sale".to_owned(), |place| {
-                        format!("Kafka has all up to {place}")
-                    }),
-                )
-                .says(
-                    Source::MySql,
-                    view.seen
-                        .books
-                        .cursor
-                        .map_or("no cursor".to_owned(), |place| {
-                            format!("applied up to {place}")
-                        }),
-                );
-            invariant.is_broken_by(case);
+            next = seq.saturating_add(1);
         }
     }
+}
+
+fn missing(view: &View<'_>, from: Place, to: Place) -> Case {
+    let count = to.seq - from.seq + 1;
+    let relayed = view.seen.module.as_ref().map(|module| module.info.relayed);
+    let module = relayed.map_or("no such sale".to_owned(), |place| {
+        format!("Kafka has all up to {place}")
+    });
+    let cursor = view
+        .seen
+        .books
+        .cursor
+        .map_or("no cursor".to_owned(), |place| {
+            format!("applied up to {place}")
+        });
+    Case::new(format!("{count} events are missing: {from} to {to}"))
+        .says(Source::Module, module)
+        .says(Source::MySql, cursor)
 }
 
 /// An epoch begins with `opened` or `epoch`, and these stand nowhere else.

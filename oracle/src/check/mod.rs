@@ -22,6 +22,8 @@ mod log;
 mod loss;
 mod phantom;
 mod refunds;
+#[cfg(test)]
+mod tests;
 mod undersell;
 mod units;
 mod version;

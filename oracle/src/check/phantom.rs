@@ -16,13 +16,10 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
         }
     }
     // Where the log is not known, the module's word is the decision.
-    if view.ledger.is_whole {
-        for reservation in view
-            .seen
-            .module
-            .iter()
-            .flat_map(|module| &module.reservations)
-        {
+    if view.ledger.is_whole
+        && let Ok(module) = view.module()
+    {
+        for reservation in &module.reservations {
             let decision = view.decision(reservation.rid);
             let case = match decision {
                 None => Some(view.case(reservation.rid, "the module has it, and the log does not")),

@@ -27,6 +27,9 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
     let takeover = view.ledger.takeovers.iter().max();
     let judged_from = takeover.map_or(0, |at| at.saturating_add(skew));
     let mut before_takeover = 0;
+    let mut available = view.ledger.available.clone();
+    // A clock that was set back makes the instants go back.
+    available.sort_by_key(|(at, _)| *at);
     for call in view.all_calls() {
         let Some((qty, answered_at)) = sold_out(call) else {
             continue;
@@ -39,7 +42,7 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
             .began_at
             .saturating_sub(REMEMBERED_MS.saturating_add(skew));
         let to = answered_at.saturating_add(skew);
-        let least = least_available(&view.ledger.available, from, to);
+        let least = least_available(&available, from, to, qty);
         invariant.look((least >= qty).then(|| {
             let mut case = Case::new(format!(
                 "told \"sold out\" when he asked for {qty}, and {least} or more were available"
@@ -85,13 +88,21 @@ fn sold_out(call: &Call) -> Option<(i64, u64)> {
     }
 }
 
-/// The fewest units that were available at any instant of a span.
-fn least_available(available: &[(u64, i64)], from: u64, to: u64) -> i64 {
-    // A clock that is set back makes the instants go back, too: every one counts that may be meant.
-    let before = available.iter().rev().find(|(at, _)| *at <= from);
-    let within = available.iter().filter(|(at, _)| (from..=to).contains(at));
-    let units = before.into_iter().chain(within).map(|(_, units)| *units);
-    units.min().unwrap_or(0)
+/// The fewest units that were available at any instant of a span; or any number below `enough`.
+fn least_available(available: &[(u64, i64)], from: u64, to: u64, enough: i64) -> i64 {
+    // The last one before the span reaches into it.
+    let first = available
+        .partition_point(|(at, _)| *at <= from)
+        .saturating_sub(1);
+    let mut least = None;
+    for (at, units) in available.iter().skip(first) {
+        if *at > to || least.is_some_and(|least| least < enough) {
+            break;
+        }
+        least = Some(least.map_or(*units, |least: i64| least.min(*units)));
+    }
+    // Before the sale was opened there was nothing.
+    least.unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -109,7 +120,8 @@ mod tests {
             (31, 99, 1),
             (30, 31, 1),
         ] {
-            assert_eq!(least_available(&available, from, to), least, "{from} {to}");
+            let found = least_available(&available, from, to, 0);
+            assert_eq!(found, least, "{from} {to}");
         }
     }
 }

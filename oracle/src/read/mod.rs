@@ -15,6 +15,9 @@ use crate::seen::Seen;
 use anyhow::Result;
 use std::path::PathBuf;
 
+/// How often a sale that changes while it is read is read again.
+const LOOKS: u32 = 5;
+
 /// Where to look.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -57,7 +60,7 @@ impl Brokers {
     }
 }
 
-/// Reads everything of a sale once.
+/// Reads everything of a sale, as of one place in its log; what changes all the time is marked so.
 ///
 /// MySQL is read before Kafka, and Kafka before the module: what the first has, the next had before.
 ///
@@ -68,19 +71,28 @@ pub async fn look(sources: &Sources, sid: &str) -> Result<Seen> {
         Some(paths) => Some(calls(paths, sid)?),
         None => None,
     };
-    let books = mysql::read(&sources.mysql, sid).await?;
-    let topic = match &sources.kafka {
-        Some(brokers) => Some(kafka::read(brokers, sid).await?),
-        None => None,
-    };
-    let module = module::read(sources, sid).await?;
-    Ok(Seen {
-        sid: sid.to_owned(),
-        books,
-        topic,
-        module,
-        calls,
-    })
+    let mut gate = module::Gate::connect(sources, sid).await?;
+    let mut looks = 0;
+    loop {
+        let before = gate.info().await?;
+        let books = mysql::read(&sources.mysql, sid).await?;
+        let topic = match &sources.kafka {
+            Some(brokers) => Some(kafka::read(brokers, sid).await?),
+            None => None,
+        };
+        let module = module::read(&mut gate, before.as_ref()).await?;
+        looks += 1;
+        let is_moving = module.as_ref().is_some_and(|module| module.is_moving);
+        if !is_moving || looks >= LOOKS {
+            return Ok(Seen {
+                sid: sid.to_owned(),
+                books,
+                topic,
+                module,
+                calls,
+            });
+        }
+    }
 }
 
 fn calls(paths: &[PathBuf], sid: &str) -> Result<Vec<Call>> {

@@ -16,41 +16,34 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Reservations or events of one question.
 const PAGE: usize = 10_000;
 
-/// How often a sale that changes while it is read is read again.
-const LOOKS: usize = 5;
-
 /// A connection to the server that has the sale.
 pub(crate) struct Gate {
     connection: MultiplexedConnection,
     key: String,
 }
 
-/// Reads all that the module has of a sale; `None`: it knows no such sale.
-pub(crate) async fn read(sources: &Sources, sid: &str) -> Result<Option<Module>> {
-    let mut gate = Gate::connect(sources, sid).await?;
-    for look in 1.. {
-        let Some(before) = gate.info().await? else {
-            return Ok(None);
-        };
-        // What only reads comes first: EVENTS releases what is overdue, and that would hide it.
-        let reservations = gate.reservations().await?;
-        let audit = gate.audit().await?;
-        let log = gate.log(&before, &reservations).await?;
-        let Some(after) = gate.info().await? else {
-            return Ok(None);
-        };
-        let is_moving = before.head != after.head;
-        if !is_moving || look >= LOOKS {
-            return Ok(Some(Module {
-                info: before,
-                reservations,
-                log,
-                audit,
-                is_moving,
-            }));
-        }
-    }
-    Ok(None)
+/// Reads all that the module has of a sale; `None`: it knows no such sale. `is_moving` says whether
+/// the sale changed meanwhile, or since `before`.
+pub(crate) async fn read(gate: &mut Gate, before: Option<&Info>) -> Result<Option<Module>> {
+    let Some(info) = gate.info().await? else {
+        return Ok(None);
+    };
+    // What only reads comes first: EVENTS releases what is overdue, and that would hide it.
+    let reservations = gate.reservations().await?;
+    let audit = gate.audit().await?;
+    let log = gate.log(&info, &reservations).await?;
+    let Some(after) = gate.info().await? else {
+        return Ok(None);
+    };
+    let places = |info: &Info| (info.head, info.stored);
+    let stands = before.map(places) == Some(places(&info)) && info.head == after.head;
+    Ok(Some(Module {
+        info,
+        reservations,
+        log,
+        audit,
+        is_moving: !stands,
+    }))
 }
 
 // === impl Gate ===
@@ -184,8 +177,10 @@ fn info(answer: Value) -> Result<Info> {
 
 /// `rid uid qty state at deadline token`
 fn reservation(row: Vec<Value>) -> Result<Reservation> {
-    let row: Result<Vec<String>, _> = row.into_iter().map(redis::from_redis_value).collect();
-    let row = row?;
+    // A reservation without a token has nothing in its place.
+    let row: Result<Vec<Option<String>>, _> =
+        row.into_iter().map(redis::from_redis_value).collect();
+    let row: Vec<String> = row?.into_iter().map(Option::unwrap_or_default).collect();
     let [rid, uid, qty, state, at, deadline, token] = row.as_slice() else {
         bail!("a reservation of {} fields, expected 7", row.len());
     };
