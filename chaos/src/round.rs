@@ -19,7 +19,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 /// Buyers have left by then: somewhat after the last fault.
-const SALE: Duration = Duration::from_millis(FAULTS_OVER_MS + 1_000);
+const SALE: Duration = Duration::from_millis(FAULTS_OVER_MS + 500);
 
 /// How long the opening of a sale may take to get to MySQL.
 const ROAD_PATIENCE: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ async fn on_stage(
         let passes_time = judge::moves_the_sales_clock(schedule);
         let quiet = quiet::come_to_rest(stage, &crowd, passes_time, say).await;
         match &quiet {
-            Ok(look) => say.event(&format!("at rest: {look}")),
+            Ok(look) => say.event(&format!("at rest\n{look}")),
             Err(error) => say.event(&format!("{error:#}")),
         }
         // Also where there is no rest: what the oracle sees may tell why.

@@ -13,16 +13,16 @@ pub(crate) const PAIR: usize = 2;
 const FIRST_FAULT_MS: u64 = 1_000;
 
 /// No fault begins later than this.
-const LAST_FAULT_MS: u64 = 10_000;
+const LAST_FAULT_MS: u64 = 8_500;
 
 /// All faults have ended by then.
-pub(crate) const FAULTS_OVER_MS: u64 = 17_000;
+pub(crate) const FAULTS_OVER_MS: u64 = 15_000;
 
 /// Longer than every timeout that waits for somebody who does not answer, MySQL's statements and
 /// TCP's own excepted: the session of a Kafka group has the longest, 6 s.
 const FREEZE_MS: std::ops::Range<u64> = 3_500..9_000;
 
-const FAULTS: std::ops::Range<usize> = 4..9;
+const FAULTS: std::ops::Range<usize> = 5..11;
 
 /// One round.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep};
 
 /// In milliseconds from the opening: the first second belongs to the rush, the rest drips in.
 const RUSH: Range<u64> = 0..1_000;
-const DRIP: Range<u64> = 1_000..14_000;
+const DRIP: Range<u64> = 1_000..12_000;
 
 /// How long somebody waits for an answer who waits, and who does not, in milliseconds.
-const WAITS: Range<u64> = 400..4_000;
+const WAITS: Range<u64> = 400..3_000;
 const HANGS_UP: Range<u64> = 1..40;
 
 /// Until he asks again, in milliseconds.
