@@ -163,7 +163,7 @@ fn of_checkout(reply: &Reply) -> Answer {
     match (reply.status, &reply.body.reservation) {
         (201, Some(rid)) => Answer::Duplicate { rid: rid.clone() },
         // Whether the units went back is not said.
-        (422, Some(_)) => unknown("the shop turned him down"),
+        _ if reply.body.code.is_none() => unknown("the shop turned him down"),
         _ => rejected(reply),
     }
 }
