@@ -1,9 +1,9 @@
 //! What goes on beside the faults, as on a machine that somebody looks after: what dies is started
-//! again, and a sale that stays fenced is recovered as docs/recover.md says.
+//! again, a worker that hangs is killed as systemd would, and a sale that stays fenced is recovered as docs/recover.md says.
 
 use crate::look::Look;
 use crate::say::Say;
-use crate::stage::{SID, Stage};
+use crate::stage::{Kept, SID, Stage};
 use anyhow::Result;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,8 +34,14 @@ pub(crate) async fn keep_alive(stage: Arc<Stage>, say: Say) -> Result<Infallible
             loop {
                 let kept = Arc::clone(&part);
                 match spawn_blocking(move || kept.keep()).await? {
-                    Ok(false) => sleep(KEEP_EVERY).await,
-                    Ok(true) => say.event(&format!("{} was down and is back", part.name())),
+                    Ok(Kept::Well) => sleep(KEEP_EVERY).await,
+                    Ok(Kept::WasDown) => {
+                        say.event(&format!("{} was down and is back", part.name()));
+                    }
+                    Ok(Kept::WasSilent) => say.event(&format!(
+                        "{} gave no sign of life, was killed and is back",
+                        part.name()
+                    )),
                     Err(error) => {
                         say.event(&format!("{} does not come back: {error:#}", part.name()));
                         sleep(START_AGAIN_AFTER).await;

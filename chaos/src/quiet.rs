@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-/// How long the system may take to come to rest: leases, a Kafka group's session and the pauses
-/// between attempts are included.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long the system may take to come to rest: leases, a Kafka group's session, the pauses between
+/// attempts, and a worker that hangs, which notices that after a minute and is then killed.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 

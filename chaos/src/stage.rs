@@ -3,29 +3,35 @@
 //! * `lines`: the wires, and where each leads
 //! * `parts`: the processes, and what can be done to each
 //! * `servers`: Redis, its replica, Kafka and MariaDB
+//! * `watchdog`: what systemd does for a worker
 
 mod lines;
 mod parts;
 mod servers;
+mod watchdog;
 
 pub(crate) use lines::Lines;
-pub(crate) use parts::{Parts, Watched};
+pub(crate) use parts::{Kept, Parts, Watched};
 
 use crate::fault::{Line, Victim};
 use crate::schedule::{PAIR, Sale};
 use anyhow::{Context, Result};
 use seckill_testbed::{Clock, Place, Proxy, Redis, SampleShop, Settings, User, Worker};
-use servers::{RedisNode, Servers};
+use servers::Servers;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use toml::{Table, Value};
+use watchdog::Watchdog;
 
 /// The sale, and its row in `stock`.
 pub(crate) const SID: &str = "1001";
 
 /// What the shop proves itself with.
 pub(crate) const SHOP_KEY: &str = "the-shop-says-so-0123456789abcdef";
+
+/// How long a proxy waits for Redis: a machine on which all parts and all buyers run is slow.
+const DEADLINE_MS: i64 = 1500;
 
 /// Everything that runs in a round.
 pub(crate) struct Stage {
@@ -64,16 +70,15 @@ impl Stage {
         for number in 0..PAIR {
             let clock = Clock::new(&place)?;
             let settings = worker_settings(settings.clone(), &lines, number, &servers)?;
-            let worker = Worker::start(&place.with_clock(&clock), &settings)?;
+            let watchdog = Watchdog::new(&folder.join(format!("notify-{number}")))?;
+            let surrounded = place.with_clock(&clock);
+            let worker = Worker::start_with(&surrounded, &settings, watchdog.environment())?;
             let name = Victim::Worker(number);
-            parts.push((name, Arc::new(Watched::new(name, worker).with_clock(clock))));
+            let worker = Watched::new(name, worker).with_clock(clock);
+            parts.push((name, Arc::new(worker.with_watchdog(watchdog))));
         }
-        let [
-            RedisNode {
-                server: primary, ..
-            },
-            _,
-        ] = &servers.redis;
+        let [one, _] = &servers.redis;
+        let primary = &one.server;
         let shop = SampleShop::start(&place)?;
         let key = folder.join("shop-key");
         fs::write(&key, SHOP_KEY)?;
@@ -181,6 +186,7 @@ fn proxy_settings(
     Ok(Settings::proxy(primary)?
         .with("redis.url", url)
         .with("redis.durability", sale.durability.word())
+        .with("redis.deadline_ms", DEADLINE_MS)
         .with(
             "shop.upstream",
             lines.wire(Line::ProxyToShop(number))?.address(),

@@ -1,6 +1,7 @@
 //! The processes, and what can be done to each.
 
 use super::servers::{RedisNode, Servers};
+use super::watchdog::Watchdog;
 use crate::fault::Victim;
 use crate::schedule::PAIR;
 use anyhow::{Context, Result};
@@ -14,8 +15,20 @@ pub(crate) struct Watched {
     part: Arc<Mutex<dyn Part + Send>>,
     clock: Option<Clock>,
     disk: Option<Disk>,
+    watchdog: Option<Watchdog>,
     /// Whether a fault wants it to be down: nobody starts it meanwhile.
     stays_down: AtomicBool,
+}
+
+/// What was found when somebody looked after a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// There was nothing to do.
+    Well,
+    /// It was down, and runs again.
+    WasDown,
+    /// It ran and did nothing; it was killed, and runs again.
+    WasSilent,
 }
 
 /// All processes.
@@ -40,12 +53,18 @@ impl Watched {
             part,
             clock: None,
             disk: None,
+            watchdog: None,
             stays_down: AtomicBool::new(false),
         }
     }
 
     pub(super) fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    pub(super) fn with_watchdog(mut self, watchdog: Watchdog) -> Self {
+        self.watchdog = Some(watchdog);
         self
     }
 
@@ -87,16 +106,30 @@ impl Watched {
         self.lock().restart()
     }
 
-    /// Starts it if it has ended by itself or was killed. Returns whether that was so.
-    pub(crate) fn keep(&self) -> Result<bool> {
+    /// Starts it if it has ended by itself or was killed, and ends it first if it gives no sign of
+    /// life.
+    pub(crate) fn keep(&self) -> Result<Kept> {
         // Somebody is busy with it: nothing for us.
         let Ok(mut part) = self.part.try_lock() else {
-            return Ok(false);
+            return Ok(Kept::Well);
         };
-        if self.stays_down.load(SeqCst) || part.is_running() {
-            return Ok(false);
+        let is_running = part.is_running();
+        let is_silent = self.watchdog.as_ref().is_some_and(Watchdog::is_silent);
+        if self.stays_down.load(SeqCst) || (is_running && !is_silent) {
+            return Ok(Kept::Well);
         }
-        part.restart().map(|()| true)
+        if is_running {
+            part.kill()?;
+        }
+        part.restart()?;
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.begin();
+        }
+        Ok(if is_running {
+            Kept::WasSilent
+        } else {
+            Kept::WasDown
+        })
     }
 
     /// Its wall clock is wrong by so much.
