@@ -178,13 +178,13 @@ fn a_mariadb_on_a_full_disk_refuses_what_needs_room_until_there_is_some() -> Res
     let place = Place::temporary("mariadb-full")?;
     let disk = Disk::new(&place)?;
     let mariadb = MariaDb::start(&place.with_disk(&disk))?;
-    mariadb.query("CREATE TABLE t (a LONGBLOB)")?;
-    let insert = "INSERT INTO t VALUES (REPEAT('x', 5000000))";
+    mariadb.query("CREATE TABLE t (a VARCHAR(500))")?;
+    let insert = "INSERT INTO t SELECT REPEAT('x', 500) FROM seq_1_to_20000";
     mariadb.query(insert)?;
     disk.set_full(true)?;
     let refusal = mariadb.query(insert).unwrap_err().to_string();
     assert!(refusal.contains("full"), "{refusal}");
-    assert_eq!(mariadb.query("SELECT COUNT(*) FROM t")?, [["1"]]);
+    assert_eq!(mariadb.query("SELECT COUNT(*) FROM t")?, [["20000"]]);
     disk.set_full(false)?;
     mariadb.query(insert)?;
     Ok(())
