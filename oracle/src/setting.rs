@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// For how long a primary that was replaced may still answer somebody who has not noticed.
+pub(crate) const ZOMBIE: Duration = Duration::from_secs(10);
+
 /// Under what setting clients were answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -35,4 +38,9 @@ impl Default for Setting {
             skew: Some(Duration::from_secs(1)),
         }
     }
+}
+
+/// As the sources count time.
+pub(crate) fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
