@@ -5,6 +5,7 @@ use crate::place::Place;
 use crate::record::{Answer, Call, Op};
 use crate::report::{Case, Invariant, Name, Source};
 use crate::seen::Status;
+use crate::setting::Durability;
 use crate::setting::{ZOMBIE, ms};
 use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +81,7 @@ fn became_other(view: &View<'_>, rid: Place, told: Status) -> Option<String> {
 /// Whether a node may have answered this and have been lost with it: one took over afterwards, or
 /// so shortly before that the old one may not have known.
 fn may_be_lost(view: &View<'_>, call: &Call, rid: Place, step: Step) -> bool {
-    if view.has_step(rid, step) {
+    if view.setting.durability == Durability::Replica || view.has_step(rid, step) {
         return false;
     }
     let Some(epoch) = view.epoch().filter(|epoch| *epoch > rid.epoch) else {

@@ -66,10 +66,6 @@ impl<'a> Letter<'a> {
     fn headers(&self, is_cut: bool) -> OwnedHeaders {
         let partition = self.origin.partition().to_string();
         let offset = self.origin.offset().to_string();
-        let header = |key, value| Header {
-            key,
-            value: Some(value),
-        };
         let mut headers = OwnedHeaders::new()
             .insert(header(header::TOPIC, self.origin.topic()))
             .insert(header(header::PARTITION, &partition))
@@ -117,6 +113,13 @@ impl DeadLetters {
             warn!("a dead letter is sent again: {reason}");
             tokio::time::sleep(backoff.pause()).await;
         }
+    }
+}
+
+const fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
+    Header {
+        key,
+        value: Some(value),
     }
 }
 
