@@ -8,7 +8,7 @@ pub(crate) const ZOMBIE: Duration = Duration::from_secs(10);
 /// Under what setting clients were answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// When a buyer was told that he has units.
+    /// When a buyer was told that he has units, and a shop that its payment was taken.
     pub durability: Durability,
     /// How long after its deadline a hold may still be held.
     pub grace: Duration,
@@ -17,7 +17,8 @@ pub struct Setting {
     pub skew: Option<Duration>,
 }
 
-/// When a buyer was told that he has units: the proxy's `redis.durability`.
+/// When a buyer was told that he has units, and what became of a payment or a cancellation: the
+/// proxy's `redis.durability`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// When the primary had decided. What its replica had not received may be lost with it: if,

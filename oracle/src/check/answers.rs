@@ -5,8 +5,7 @@ use crate::place::Place;
 use crate::record::{Answer, Call, Op};
 use crate::report::{Case, Invariant, Name, Source};
 use crate::seen::Status;
-use crate::setting::Durability;
-use crate::setting::{ZOMBIE, ms};
+use crate::setting::{Durability, ZOMBIE, ms};
 use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +43,8 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
     retries(view, &mut invariant);
     if lost > 0 {
         invariant.note(format!(
-            "{lost} payments or cancellations were answered and lost with their primary"
+            "{lost} payments or cancellations were answered and lost with their primary, as \
+             durability = \"primary\" allows"
         ));
     }
     invariant

@@ -264,11 +264,11 @@ fn a_payment_may_be_lost_with_a_primary_and_not_otherwise() {
     };
     let note = "1 payments or cancellations were answered and lost with their primary";
     finds(paid, &Setting::default(), &[], note);
-    let word = "5-2 of u1: told confirmed, and it is held";
     let replica = Setting {
         durability: Durability::Replica,
         ..Setting::default()
     };
+    let word = "5-2 of u1: told confirmed, and it is held";
     finds(paid, &replica, &[Name::NoLoss, Name::Answers], word);
     // Long after everybody knew the new primary.
     let later = |seen: &mut Seen| {
