@@ -1,5 +1,4 @@
 //! Three rounds, as people run them.
-#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use seckill_testbed::Kafka;
 use std::process::Command;
