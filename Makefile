@@ -12,7 +12,7 @@ bin := $(or $(CARGO_TARGET_DIR),target)/release
 cargo := cargo --locked
 
 # The crates of pure rules: tested with debug assertions and overflow checks, and quickly.
-pure := protocol sale
+pure := protocol sale orders
 packages = $(pure:%=-p seckill-%)
 excluded = $(pure:%=--exclude seckill-%)
 real = $(cargo) test --quiet --release --workspace $(excluded)

@@ -109,6 +109,8 @@ pub(crate) enum Fact {
         at_ms: u64,
         hold_ms: u64,
     },
+    /// The payment for a granted reservation is to be refunded.
+    Refund(u8),
     Join(Place),
 }
 
@@ -366,6 +368,7 @@ fn fact(u: &mut Unstructured<'_>) -> Result<Fact> {
             at_ms: instant(u)?,
             hold_ms: span(u)?,
         },
+        6 => Fact::Refund(u.arbitrary()?),
         _ => Fact::Join(place(u)?),
     })
 }

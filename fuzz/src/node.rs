@@ -483,6 +483,10 @@ impl Node {
                     Some(order) => Step::Reservation(order.restored(*state)),
                     None => Step::Join(self.sale.head()),
                 },
+                Fact::Refund(n) => match orders.get(usize::from(*n) % orders.len().max(1)) {
+                    Some(order) => Step::Refund(order.rid),
+                    None => Step::Join(self.sale.head()),
+                },
                 Fact::Join(place) => Step::Join(self.place(*place)),
             })
             .collect();
@@ -496,6 +500,10 @@ impl Node {
                 Step::Reservation(reservation) => {
                     let (put, effect) = sale.decide_restore(reservation)?;
                     Ok((Some((reservation.rid, put)), effect))
+                }
+                Step::Refund(rid) => {
+                    let ((), effect) = sale.decide_restore_refund(*rid)?;
+                    Ok((None, effect))
                 }
                 Step::Join(previous) => {
                     let ((), effect) = sale.decide_join(*previous)?;
@@ -583,5 +591,6 @@ fn request(question: &Question) -> Try<'static> {
 enum Step<'a> {
     Units(u64, u64),
     Reservation(Reservation<'a>),
+    Refund(ReservationId),
     Join(EventId),
 }

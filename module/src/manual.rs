@@ -351,6 +351,10 @@ pub(crate) const RESTORE: Page = Page {
                 },
                 Arg {
                     optional: false,
+                    ..Arg::option(c"REFUND", c"refund", Block(&[RID]))
+                },
+                Arg {
+                    optional: false,
                     ..Arg::option(c"JOIN", c"join", Block(PLACE))
                 },
             ]),

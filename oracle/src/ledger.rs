@@ -247,9 +247,123 @@ impl Life {
             .any(|(earlier, _, taken)| *taken == step && earlier.epoch < event.epoch);
         again
             || match step {
-                Step::Confirmed => matches!(status, Status::Held | Status::Expired),
+                // What is to be refunded is never taken again.
+                Step::Confirmed => {
+                    status == Status::Held
+                        || status == Status::Expired && !self.has(Step::LatePayment)
+                }
                 Step::Cancelled | Step::Expired => status == Status::Held,
                 Step::LatePayment => !status.is_live() && !self.has(Step::LatePayment),
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::read_line;
+    use crate::seen::{Books, Message, Topic};
+
+    const ACCEPTED: &str = "5-2 at=1 accepted qty=1 deadline=9 token= uid=u";
+
+    /// What the log comes to, of events in this order on the topic.
+    fn ledger(lines: &[&str]) -> Ledger {
+        let messages = lines.iter().zip(0..).map(|(line, offset)| Message {
+            partition: 0,
+            offset,
+            events: Ok(vec![read_line(line, |_| None).unwrap()]),
+        });
+        Ledger::of(&Seen {
+            sid: "1".to_owned(),
+            books: Books::default(),
+            topic: Some(Topic {
+                messages: messages.collect(),
+                ..Topic::default()
+            }),
+            module: None,
+            calls: None,
+        })
+    }
+
+    /// What becomes of a reservation by these steps, and whether they can follow each other.
+    fn life(steps: &[&str]) -> (Status, bool) {
+        let mut lines = vec!["5-1 at=1 opened total=3 sold=0 name=L".to_owned()];
+        lines.push(ACCEPTED.to_owned());
+        for (step, seq) in steps.iter().zip(3..) {
+            lines.push(format!("5-{seq} at=1 {step} rid=5-2"));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let ledger = ledger(&lines);
+        let status = ledger.lives[&Place::new(5, 2)].status();
+        (status, ledger.impossible.is_empty())
+    }
+
+    #[test]
+    fn a_reservation_takes_its_steps_forward() {
+        use Status::{Cancelled, Confirmed, Expired, Held};
+        for (steps, status) in [
+            (&[][..], Held),
+            (&["confirmed"], Confirmed),
+            (&["cancelled"], Cancelled),
+            (&["expired"], Expired),
+            (&["expired", "confirmed"], Confirmed),
+            (&["expired", "late_payment"], Expired),
+            (&["cancelled", "late_payment"], Cancelled),
+        ] {
+            assert_eq!(life(steps), (status, true), "{steps:?}");
+        }
+        for steps in [
+            &["confirmed", "confirmed"][..],
+            &["confirmed", "cancelled"],
+            &["confirmed", "expired"],
+            &["cancelled", "confirmed"],
+            &["cancelled", "expired"],
+            &["expired", "cancelled"],
+            &["expired", "expired"],
+            &["late_payment"],
+            &["confirmed", "late_payment"],
+            &["expired", "late_payment", "late_payment"],
+            // What is to be refunded is never taken again.
+            &["expired", "late_payment", "confirmed"],
+        ] {
+            assert!(!life(steps).1, "{steps:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_that_a_copy_lacked_may_be_taken_again() {
+        let ledger = ledger(&[
+            "5-1 at=1 opened total=3 sold=0 name=L",
+            ACCEPTED,
+            "5-3 at=2 confirmed rid=5-2",
+            "9-1 at=3 epoch previous=5-2",
+            "9-1 at=3 epoch previous=5-3",
+            "9-2 at=4 confirmed rid=5-2",
+        ]);
+        assert_eq!(ledger.impossible, []);
+        assert_eq!(ledger.head, Some(Place::new(9, 2)));
+        assert_eq!(ledger.available.last(), Some(&(4, 2)));
+    }
+
+    #[test]
+    fn of_several_takeovers_each_leaves_out_what_its_copy_lacked() {
+        let ledger = ledger(&[
+            "5-1 at=1 opened total=3 sold=0 name=L",
+            ACCEPTED,
+            "5-3 at=1 accepted qty=1 deadline=9 token= uid=v",
+            "7-1 at=2 epoch previous=5-2",
+            "7-2 at=2 accepted qty=1 deadline=9 token= uid=w",
+            // Its copy is older than the epoch before it.
+            "9-1 at=3 epoch previous=5-2",
+        ]);
+        let counts = |epoch, seq| ledger.counts(Place::new(epoch, seq));
+        assert!(counts(5, 2) && counts(9, 1));
+        for (epoch, seq) in [(5, 3), (7, 1), (7, 2)] {
+            assert!(!counts(epoch, seq), "{epoch}-{seq}");
+            assert!(ledger.was_lost(Place::new(epoch, seq)), "{epoch}-{seq}");
+        }
+        // Nobody has forgotten anything of these.
+        assert!(!ledger.was_lost(Place::new(9, 2)) && !ledger.was_lost(Place::new(4, 1)));
+        assert_eq!(ledger.lives.len(), 1);
     }
 }

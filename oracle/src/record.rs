@@ -73,7 +73,8 @@ pub enum Answer {
     Confirmed,
     /// The reservation was given up.
     Cancelled,
-    /// Turned down for another reason, and nothing was done: no such sale, the wrong state, …
+    /// Turned down for another reason, and nothing comes of it: no such sale, the wrong state, or a
+    /// shop behind the gate that said no (what was granted before that is given up, or lapses).
     Refused {
         /// For people; the proxy's `code` or the module's error.
         why: String,

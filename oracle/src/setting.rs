@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+/// For how long a primary that was replaced may still answer somebody who has not noticed.
+pub(crate) const ZOMBIE: Duration = Duration::from_secs(10);
+
 /// Under what setting clients were answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// When a buyer was told that he has units.
+    /// When a buyer was told that he has units, and a shop that its payment was taken.
     pub durability: Durability,
     /// How long after its deadline a hold may still be held.
     pub grace: Duration,
@@ -14,7 +17,8 @@ pub struct Setting {
     pub skew: Option<Duration>,
 }
 
-/// When a buyer was told that he has units: the proxy's `redis.durability`.
+/// When a buyer was told that he has units, and what became of a payment or a cancellation: the
+/// proxy's `redis.durability`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// When the primary had decided. What its replica had not received may be lost with it: if,
@@ -35,4 +39,9 @@ impl Default for Setting {
             skew: Some(Duration::from_secs(1)),
         }
     }
+}
+
+/// As the sources count time.
+pub(crate) fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -107,27 +107,48 @@ impl<'a> View<'a> {
         self.reservation(rid).map(Decision::of)
     }
 
-    /// All reservations that were decided.
+    /// All reservations that were decided. Where neither a log nor a module tells, MySQL's orders do.
     pub(crate) fn decided(&self) -> Vec<Place> {
-        if self.ledger.is_whole {
-            return self.ledger.lives.keys().copied().collect();
-        }
-        let mut all: Vec<Place> = self.reservations.keys().copied().collect();
+        let mut all: Vec<Place> = match (self.ledger.is_whole, &self.seen.module) {
+            (true, _) => self.ledger.lives.keys().copied().collect(),
+            (false, Some(_)) => self.reservations.keys().copied().collect(),
+            (false, None) => self.orders.keys().copied().collect(),
+        };
         all.sort_unstable();
         all
     }
 
-    /// Where a reservation stands, after all that is known of it.
+    /// Where a reservation stands by the best witness: the log, the module, or else MySQL.
     pub(crate) fn status(&self, rid: Place) -> Option<Status> {
         match self.ledger.lives.get(&rid) {
             Some(life) => Some(life.status()),
-            None => Some(self.reservation(rid)?.status),
+            None => self
+                .reservation(rid)
+                .map(|reservation| reservation.status)
+                .or_else(|| Some(self.orders(rid).first()?.status)),
         }
     }
 
     /// Whether it has not come to MySQL yet.
     pub(crate) fn is_on_its_way(&self, place: Place) -> bool {
         self.seen.books.cursor.unwrap_or_default() < place
+    }
+
+    /// Whether what happened at this place was lost with a primary. Where the log is not known, what
+    /// nobody has of an earlier epoch may have been.
+    pub(crate) fn was_lost(&self, place: Place) -> bool {
+        if self.ledger.is_whole {
+            return self.ledger.was_lost(place);
+        }
+        let is_earlier = self.epoch().is_some_and(|epoch| place.epoch < epoch);
+        is_earlier && self.reservation(place).is_none()
+    }
+
+    /// The epoch that the sale is in.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        let logged = self.ledger.bounds.keys().next_back().copied();
+        let module = self.seen.module.as_ref();
+        logged.or_else(|| Some(module?.info.head.epoch))
     }
 
     /// The module, if what was read of it is of one instant.
@@ -190,7 +211,7 @@ impl<'a> View<'a> {
         });
         match self.ledger.known.get(&rid) {
             None => "no such event".to_owned(),
-            Some(event) if self.ledger.was_lost(rid) => {
+            Some(event) if self.was_lost(rid) => {
                 format!("{}, and lost with its primary", event.fact)
             }
             Some(event) => {

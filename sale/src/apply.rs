@@ -166,6 +166,7 @@ impl Sale {
             Effect::Recounted { total, sold_before } => self.set_units(*total, *sold_before),
             Effect::Joined { previous } => self.join(*previous),
             Effect::LatePayment { at_ms, rid } => self.pay_late(*at_ms, *rid),
+            Effect::RefundOwed { rid } => self.owe_refund(*rid).map(|_| ()),
         }
     }
 
@@ -261,16 +262,22 @@ impl Sale {
     /// Writes down that a payment is to be refunded. No unit moves.
     fn pay_late(&mut self, at_ms: u64, rid: ReservationId) -> Result<(), ApplyError> {
         self.next_id()?;
+        let position = self.owe_refund(rid)?;
+        self.record(at_ms, EntryFact::LatePayment(position));
+        Ok(())
+    }
+
+    /// From now on the payment for what has ended is to be refunded.
+    fn owe_refund(&mut self, rid: ReservationId) -> Result<Position, ApplyError> {
         let (position, state, _) = self.locate(rid)?;
         if state.is_live() {
             return Err(ApplyError::WrongState { rid, state });
         }
         if self.reservations.is_refund_due(position) {
-            return Err(ApplyError::BadEffect("latepayment"));
+            return Err(ApplyError::BadEffect("refund"));
         }
         self.reservations.owe_refund(position);
-        self.record(at_ms, EntryFact::LatePayment(position));
-        Ok(())
+        Ok(position)
     }
 
     fn restock(&mut self, at_ms: u64, delta: i64) -> Result<(), ApplyError> {

@@ -560,6 +560,19 @@ impl Sale {
         Ok((put, Some(Effect::Restored(*restored))))
     }
 
+    /// `RESTORE … REFUND`: MySQL has it that the payment for what is expired or cancelled is to be
+    /// refunded, so that no late payment takes its units again. What is held or sold is as MySQL
+    /// does not have it, and nothing changes.
+    ///
+    /// # Errors
+    /// [`Refusal::Selling`] or [`Refusal::NoReservation`].
+    pub fn decide_restore_refund(&self, rid: ReservationId) -> Decision<'static, ()> {
+        self.must_stand()?;
+        let reservation = self.reservation(rid).ok_or(Refusal::NoReservation)?;
+        let changes = !reservation.state.is_live() && !self.is_refund_due(rid);
+        Ok(((), changes.then_some(Effect::RefundOwed { rid })))
+    }
+
     /// `RESTORE … UNITS`: the units are what MySQL says.
     ///
     /// # Errors

@@ -114,6 +114,11 @@ pub enum Effect<'a> {
         /// Which reservation.
         rid: ReservationId,
     },
+    /// MySQL has it that the payment for what was expired or given up is to be refunded.
+    RefundOwed {
+        /// Which reservation.
+        rid: ReservationId,
+    },
 }
 
 /// Units that are granted.
@@ -287,6 +292,7 @@ mod tag {
     pub(super) const RECOUNTED: u8 = 16;
     pub(super) const JOINED: u8 = 17;
     pub(super) const LATE_PAYMENT: u8 = 18;
+    pub(super) const REFUND_OWED: u8 = 19;
 }
 
 impl<'a> Effect<'a> {
@@ -360,6 +366,10 @@ impl<'a> Effect<'a> {
                 put_id(out, *previous);
             }
             Self::LatePayment { at_ms, rid } => put_step(out, tag::LATE_PAYMENT, *at_ms, *rid),
+            Self::RefundOwed { rid } => {
+                out.push(tag::REFUND_OWED);
+                put_id(out, rid.0);
+            }
         }
     }
 
@@ -416,6 +426,7 @@ impl<'a> Effect<'a> {
                 at_ms: reader.instant()?,
                 rid: reader.rid()?,
             }),
+            tag::REFUND_OWED => Ok(Self::RefundOwed { rid: reader.rid()? }),
             _ => Err(DecodeError::Field("effect")),
         }
     }

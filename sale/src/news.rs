@@ -72,7 +72,8 @@ impl News {
             | Effect::Relayed(_)
             | Effect::Stored(_)
             | Effect::TookOver { fenced: false, .. }
-            | Effect::Restored(_) => None,
+            | Effect::Restored(_)
+            | Effect::RefundOwed { .. } => None,
         }
     }
 }

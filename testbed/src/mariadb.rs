@@ -1,5 +1,6 @@
-//! MariaDB with the database `seckill`.
+//! MariaDB with the database `seckill`; or MySQL, where [`MYSQLD`] names one.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
@@ -26,9 +27,20 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const GREETING_BYTES: usize = 5;
 const PROTOCOL_VERSION: u8 = 10;
 
+/// The path of a `mysqld` that takes MariaDB's place: Debian 12 has none.
+const MYSQLD: &str = "SECKILL_TEST_MYSQLD";
+
+/// Whose server it is.
+#[derive(Clone, Debug)]
+enum Make {
+    MariaDb(PathBuf),
+    MySql(PathBuf),
+}
+
 /// A MariaDB server with an empty database `seckill` and a user of that name.
 #[derive(Debug)]
 pub struct MariaDb {
+    make: Make,
     process: Process,
     port: Port,
     password: String,
@@ -53,14 +65,14 @@ impl MariaDb {
     }
 
     fn launch(place: &Place, authority: Option<&Authority>) -> Result<Self> {
-        let server = tools::installed("mariadbd")?;
+        let make = Make::here()?;
         let home = place.home("mariadb")?;
         let port = home.port("port")?;
         let password = home.password()?;
         let folder = &home.folder;
         let data = folder.join("data");
         if !data.exists() {
-            copy_folder(&template(&server)?, &data)?;
+            copy_folder(&template(&make)?, &data)?;
         }
         let temporary = folder.join("tmp");
         fs::create_dir_all(&temporary)?;
@@ -70,12 +82,13 @@ impl MariaDb {
             &init,
             format!(
                 "CREATE DATABASE IF NOT EXISTS seckill CHARACTER SET utf8mb4;\n\
-                 CREATE OR REPLACE USER seckill@'127.0.0.1' IDENTIFIED BY '{password}' {require};\n\
+                 CREATE USER IF NOT EXISTS seckill@'127.0.0.1';\n\
+                 ALTER USER seckill@'127.0.0.1' IDENTIFIED BY '{password}' {require};\n\
                  GRANT ALL ON seckill.* TO seckill@'127.0.0.1';\n"
             ),
         )?;
 
-        let mut arguments = server_arguments(&data);
+        let mut arguments = make.arguments(&data);
         arguments.extend([
             format!("--socket={}", socket_in(folder).display()),
             format!("--pid-file={}", folder.join("mariadbd.pid").display()),
@@ -101,13 +114,14 @@ impl MariaDb {
         let number = port.number();
         let plan = Plan {
             home,
-            program: server,
+            program: make.server().to_owned(),
             arguments: arguments.into_iter().map(OsString::from).collect(),
             environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: Box::new(move |_| await_greeting(number)),
         };
         Ok(Self {
+            make,
             process: Process::start(place, plan)?,
             port,
             password,
@@ -141,6 +155,9 @@ impl MariaDb {
     pub fn query(&self, sql: &str) -> Result<Vec<Vec<String>>> {
         let mut client = Command::new(tools::installed("mariadb")?);
         client.arg("--no-defaults");
+        if let Make::MySql(_) = self.make {
+            client.arg("--user=root");
+        }
         client.arg(format!(
             "--socket={}",
             socket_in(self.process.folder()).display()
@@ -184,36 +201,16 @@ fn await_greeting(port: u16) -> Result<()> {
     Ok(())
 }
 
-fn server_arguments(data: &Path) -> Vec<String> {
-    let mut arguments = vec![
-        // Of the configuration of the machine's own server nothing is ours.
-        "--no-defaults".to_owned(),
-        format!("--datadir={}", data.display()),
-        // The redo log: copied with each new server, and large enough for a burst of orders.
-        "--innodb-log-file-size=32M".to_owned(),
-    ];
-    if geteuid().is_root() {
-        arguments.push("--user=root".to_owned());
-    }
-    arguments
-}
-
 fn socket_in(folder: &Path) -> PathBuf {
     folder.join("socket")
 }
 
 /// A data folder as it is right after the installation. Making one takes seconds, a copy does not,
 /// so that one is made for each version of the server and kept.
-fn template(server: &Path) -> Result<PathBuf> {
-    let version = tools::run(Command::new(server).args(["--no-defaults", "--version"]))?;
-    let mut words = version.split_whitespace().skip_while(|word| *word != "Ver");
-    let version = words
-        .nth(1)
-        .with_context(|| format!("no version in {version:?}"))?;
-
+fn template(make: &Make) -> Result<PathBuf> {
     let cache = tools::cache();
     fs::create_dir_all(&cache)?;
-    let template = cache.join(format!("mariadb-{version}"));
+    let template = cache.join(make.version()?);
     let lock = File::create(cache.join("mariadb.lock"))?;
     lock.lock()?;
     if !template.exists() {
@@ -221,16 +218,83 @@ fn template(server: &Path) -> Result<PathBuf> {
         if unfinished.exists() {
             fs::remove_dir_all(&unfinished)?;
         }
-        let me = tools::run(Command::new("id").arg("-un"))?;
-        let mut install = Command::new(tools::installed("mariadb-install-db")?);
-        install.args(server_arguments(&unfinished));
-        install.args(["--skip-test-db", "--skip-name-resolve"]);
-        install.args(["--auth-root-authentication-method=socket"]);
-        install.arg(format!("--auth-root-socket-user={}", me.trim()));
-        tools::run(&mut install)?;
+        make.install(&unfinished)?;
         fs::rename(&unfinished, &template)?;
     }
     Ok(template)
+}
+
+// === impl Make ===
+
+impl Make {
+    fn here() -> Result<Self> {
+        match env::var_os(MYSQLD) {
+            Some(path) => Ok(Self::MySql(path.into())),
+            None => Ok(Self::MariaDb(tools::installed("mariadbd")?)),
+        }
+    }
+
+    fn server(&self) -> &Path {
+        match self {
+            Self::MariaDb(server) | Self::MySql(server) => server,
+        }
+    }
+
+    fn arguments(&self, data: &Path) -> Vec<String> {
+        let mut arguments = vec![
+            // Of the configuration of the machine's own server nothing is ours.
+            "--no-defaults".to_owned(),
+            format!("--datadir={}", data.display()),
+        ];
+        // The redo log: copied with each new server, and large enough for a burst of orders.
+        match self {
+            Self::MariaDb(_) => arguments.push("--innodb-log-file-size=32M".to_owned()),
+            Self::MySql(_) => arguments.extend([
+                "--innodb-redo-log-capacity=32M".to_owned(),
+                // A port that everybody's server wants.
+                "--mysqlx=OFF".to_owned(),
+            ]),
+        }
+        if geteuid().is_root() {
+            arguments.push("--user=root".to_owned());
+        }
+        arguments
+    }
+
+    /// Its name and version, as a folder's name.
+    fn version(&self) -> Result<String> {
+        let text = tools::run(Command::new(self.server()).args(["--no-defaults", "--version"]))?;
+        let mut words = text.split_whitespace().skip_while(|word| *word != "Ver");
+        let version = words
+            .nth(1)
+            .with_context(|| format!("no version in {text:?}"))?;
+        Ok(match self {
+            Self::MariaDb(_) => format!("mariadb-{version}"),
+            Self::MySql(_) => format!("mysql-{version}"),
+        })
+    }
+
+    /// Makes a data folder in which `root` needs no password over the socket.
+    fn install(&self, data: &Path) -> Result<()> {
+        let mut install = match self {
+            Self::MariaDb(_) => {
+                let me = tools::run(Command::new("id").arg("-un"))?;
+                let mut install = Command::new(tools::installed("mariadb-install-db")?);
+                install.args(self.arguments(data));
+                install.args(["--skip-test-db", "--skip-name-resolve"]);
+                install.args(["--auth-root-authentication-method=socket"]);
+                install.arg(format!("--auth-root-socket-user={}", me.trim()));
+                install
+            }
+            Self::MySql(server) => {
+                let mut install = Command::new(server);
+                install.args(self.arguments(data));
+                install.arg("--initialize-insecure");
+                install
+            }
+        };
+        tools::run(&mut install).map(drop)
+    }
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

@@ -67,12 +67,7 @@ pub(crate) enum Cursor {
 /// Places in a sale's log, of `SECKILL.INFO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// The last event.
-    pub(crate) head: EventId,
-    /// What the broker has.
-    pub(crate) relayed: EventId,
-    /// What MySQL has.
-    pub(crate) stored: EventId,
+    pub(crate) log: seckill_orders::relay::Places,
     /// What the table of options keeps of the sale.
     pub(crate) seen: Seen,
 }
@@ -233,9 +228,11 @@ impl Gate {
             })
         };
         Ok(Places {
-            head: place("head")?,
-            relayed: place("relayed")?,
-            stored: place("stored")?,
+            log: seckill_orders::relay::Places {
+                head: place("head")?,
+                relayed: place("relayed")?,
+                stored: place("stored")?,
+            },
             seen: recovery::seen(&info)?,
         })
     }

@@ -30,7 +30,9 @@ pub(super) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
         stand.fill(SID, scale.events / SALES)?;
         stand.carry(SID, &worker)?;
         stand.forget(SID)?;
-        sizes.push(resident(worker.pid())? as f64);
+        let size = resident(worker.pid())? as f64;
+        say(&format!("{:.1} MB", size / MB));
+        sizes.push(size);
     }
     let first = sizes.first().copied().unwrap_or_default();
     let last = sizes.last().copied().unwrap_or_default();

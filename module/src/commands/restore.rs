@@ -4,17 +4,18 @@ use crate::args::{self, Args, MS_MAX};
 use crate::entry::Entry;
 use crate::error::{Error, Result, bad, quote};
 use crate::request::{Field, Request};
-use seckill_protocol::{EventId, ReservationState};
+use seckill_protocol::{EventId, ReservationId, ReservationState};
 use seckill_sale::decide::Decision;
 use seckill_sale::{Put, Reservation, Sale, UNITS_MAX};
 
-const EXPECTED: &str = "UNITS, RESERVATION or JOIN";
+const EXPECTED: &str = "UNITS, RESERVATION, REFUND or JOIN";
 
 /// One fact to put back.
 #[derive(Clone, Copy)]
 enum Step<'a> {
     Units { total: u64, sold_before: u64 },
     Reservation(Reservation<'a>),
+    Refund(ReservationId),
     Join(EventId),
 }
 
@@ -46,6 +47,7 @@ fn decide<'a>(sale: &Sale, step: Step<'a>) -> Decision<'a, Option<Put>> {
             let (put, effect) = sale.decide_restore(&reservation)?;
             Ok((Some(put), effect))
         }
+        Step::Refund(rid) => sale.decide_restore_refund(rid).map(without_put),
         Step::Join(previous) => sale.decide_join(previous).map(without_put),
     }
 }
@@ -63,6 +65,7 @@ fn read(mut args: Args<'_>) -> Result<Vec<Step<'_>>> {
                 sold_before: args.number_of("UNITS sold", 0..=UNITS_MAX)?,
             },
             b"RESERVATION" => Step::Reservation(reservation(&mut args)?),
+            b"REFUND" => Step::Refund(args::rid(args.value_of("REFUND rid")?)?),
             b"JOIN" => Step::Join(EventId::new(
                 args.number_of("JOIN epoch", 0..=u64::MAX)?,
                 args.number_of("JOIN seq", 0..=u64::MAX)?,

@@ -2,7 +2,7 @@
 //!
 //! `tests/golden/` has, for each version of the encoding, an RDB file, an AOF with every kind of
 //! effect, and what a server shows of them. They are never written again: a version that changes the
-//! encoding adds its own, and so does one that lets it say more (1.1: late payments), by running the
+//! encoding adds its own, and so does one that lets it say more (1.1: late payments; 1.2: refunds put back), by running the
 //! ignored test below once.
 
 use crate::common::{Client, Server, accepted, skip_in};
@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The latest; its files have all of `SALES`.
-const VERSION: &str = "1.1";
+const VERSION: &str = "1.2";
 const FIRST_MS: u64 = 1_763_800_000_000;
 const SALES: [&str; 4] = ["sold", "lost", "{tag}empty", "unpaid"];
 const BUYERS: [&str; 6] = ["u1", "u2", "Žofie-7", "many", "late", "gone"];
@@ -140,7 +140,8 @@ fn make_sales(client: &mut Client, clock: &Clock) {
             "SECKILL.RESTORE lost UNITS 50 4 \
              RESERVATION 1763700000000-2 u1 1 held 1763700000001 1763900000001 TOKEN t \
              RESERVATION 1763700000000-9 u2 70000 cancelled 1763700000001 1763700900001 \
-             RESERVATION 1763700000000-3 gone 2 confirmed 1763700000001 0 JOIN 1763700000000 12",
+             RESERVATION 1763700000000-3 gone 2 confirmed 1763700000001 0 \
+             REFUND 1763700000000-9 JOIN 1763700000000 12",
         )
         .unwrap();
 
@@ -197,7 +198,7 @@ fn loaded(name: &str, version: &str, kind: &str) -> (Redis, Clock, Place) {
 #[test]
 fn the_files_of_every_version_load_and_show_what_they_showed() {
     skip_in!(Aof, Replica, Cluster: "loads files into one server");
-    for (version, sales) in [("1", &SALES[..3]), (VERSION, &SALES)] {
+    for (version, sales) in [("1", &SALES[..3]), ("1.1", &SALES), (VERSION, &SALES)] {
         let expected = fs::read_to_string(golden(&format!("{version}.txt"))).unwrap();
         for kind in ["rdb", "aof"] {
             let name = format!("module-golden-{version}-{kind}");
@@ -208,6 +209,11 @@ fn the_files_of_every_version_load_and_show_what_they_showed() {
                 assert_eq!(found, expected, "version {version}, {kind}");
             }
             assert_eq!(found.len(), expected.len());
+            if version == VERSION {
+                let head = client.info("lost", "head");
+                client.error("SECKILL.CONFIRM lost 1763700000000-9 REFUND");
+                assert_eq!(client.info("lost", "head"), head, "it was owed already");
+            }
             // And it goes on.
             client.text("SECKILL.RESUME lost");
             client.text("SECKILL.RESUME sold");

@@ -86,7 +86,7 @@ fn a_redis_that_lost_everything_is_filled_again() {
     let line = "s UNITS 100 7 RESERVATION 1763800000000-2 u1 2 confirmed 1763800000001 0 \
                 RESERVATION 1763800000000-3 u2 1 cancelled 1763800000001 1763800900001 \
                 RESERVATION 1763800000000-9 u3 1 held 1763800000002 99999999999999 TOKEN t \
-                JOIN 1763800000000 12";
+                REFUND 1763800000000-3 JOIN 1763800000000 12";
     assert_eq!(put_back(&mut client, line), (3, 0, 0));
     assert_eq!(
         client.audit("s"),
@@ -109,6 +109,9 @@ fn a_redis_that_lost_everything_is_filled_again() {
         Verdict::Duplicate(held.parse().unwrap())
     );
     client.text(&format!("SECKILL.CONFIRM s {held}"));
+    // MySQL knows of this refund: it is not said again.
+    let gone = client.error("SECKILL.CONFIRM s 1763800000000-3 REFUND");
+    assert_eq!(gone, "GONE reservation is cancelled");
     let rid = accepted(client.try_("s u4"));
     let kept = log(&mut client, "s");
     assert_eq!(kept.len(), 2, "{kept:?}");
@@ -141,7 +144,7 @@ fn what_cannot_be_put_back_is_named_and_changes_nothing() {
         ),
         (
             "UNIT 1 0",
-            "ERR unknown option 'UNIT': expected UNITS, RESERVATION or JOIN".into(),
+            "ERR unknown option 'UNIT': expected UNITS, RESERVATION, REFUND or JOIN".into(),
         ),
         (
             "RESERVATION 1-1 u2 1 held 5 9",

@@ -5,12 +5,9 @@ use crate::place::Place;
 use crate::record::{Answer, Call, Op};
 use crate::report::{Case, Invariant, Name, Source};
 use crate::seen::Status;
+use crate::setting::{Durability, ZOMBIE, ms};
 use crate::view::View;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// For how long a primary that was replaced may still answer somebody.
-const ZOMBIE: Duration = Duration::from_secs(10);
 
 pub(super) fn check(view: &View<'_>) -> Invariant {
     let mut invariant = Invariant::new(Name::Answers, "answers");
@@ -46,7 +43,8 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
     retries(view, &mut invariant);
     if lost > 0 {
         invariant.note(format!(
-            "{lost} payments or cancellations were answered and lost with their primary"
+            "{lost} payments or cancellations were answered and lost with their primary, as \
+             durability = \"primary\" allows"
         ));
     }
     invariant
@@ -83,24 +81,21 @@ fn became_other(view: &View<'_>, rid: Place, told: Status) -> Option<String> {
 /// Whether a node may have answered this and have been lost with it: one took over afterwards, or
 /// so shortly before that the old one may not have known.
 fn may_be_lost(view: &View<'_>, call: &Call, rid: Place, step: Step) -> bool {
-    if view.has_step(rid, step) {
+    if view.setting.durability == Durability::Replica || view.has_step(rid, step) {
         return false;
     }
-    let later = |epoch: &&u64| **epoch > rid.epoch;
-    let is_taken_over = view.ledger.bounds.keys().rev().find(later);
-    let Some(epoch) = is_taken_over else {
+    let Some(epoch) = view.epoch().filter(|epoch| *epoch > rid.epoch) else {
         return false;
     };
     // By the clients' own clock: the first time that anybody was told something of the last epoch.
     let known_at = view.all_calls().filter_map(|other| {
         let rid: Place = other.told()?.rid()?.parse().ok()?;
         let (at, _) = other.answer.as_ref()?;
-        (rid.epoch >= *epoch).then_some(*at)
+        (rid.epoch >= epoch).then_some(*at)
     });
-    let zombie = u64::try_from(ZOMBIE.as_millis()).unwrap_or(u64::MAX);
     known_at
         .min()
-        .is_none_or(|known_at| call.began_at < known_at.saturating_add(zombie))
+        .is_none_or(|known_at| call.began_at < known_at.saturating_add(ms(ZOMBIE)))
 }
 
 /// What was told to who asked with one token: the reservations that were not lost, and all calls.
@@ -120,7 +115,7 @@ fn retries(view: &View<'_>, invariant: &mut Invariant) {
         let Some(rid) = call.told().and_then(Answer::rid) else {
             continue;
         };
-        let is_lost = rid.parse().is_ok_and(|rid| view.ledger.was_lost(rid));
+        let is_lost = rid.parse().is_ok_and(|rid| view.was_lost(rid));
         let (rids, calls) = told.entry((&call.uid, token)).or_default();
         calls.push(call);
         if !is_lost {

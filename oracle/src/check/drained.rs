@@ -3,6 +3,7 @@
 
 use crate::report::{Case, Invariant, Name, Source};
 use crate::seen::Status;
+use crate::setting::ms;
 use crate::view::View;
 
 pub(super) fn check(view: &View<'_>) -> Invariant {
@@ -55,7 +56,7 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
         ),
     );
     is_done(info.state != "fenced", "the sale is fenced".to_owned());
-    let grace = u64::try_from(view.setting.grace.as_millis()).unwrap_or(u64::MAX);
+    let grace = ms(view.setting.grace);
     for reservation in &module.reservations {
         let deadline = reservation
             .deadline

@@ -27,7 +27,7 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
     let mut lost_with_primary = 0;
     let decided: BTreeSet<Place> = view.decided().into_iter().collect();
     for rid in told.union(&decided) {
-        let is_lost = !decided.contains(rid) && view.ledger.was_lost(*rid);
+        let is_lost = !decided.contains(rid) && view.was_lost(*rid);
         if is_lost && view.setting.durability == Durability::Primary {
             lost_with_primary += 1;
             invariant.look(None);

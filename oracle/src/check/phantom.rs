@@ -2,9 +2,9 @@
 
 use crate::event::Step;
 use crate::place::Place;
-use crate::record::{Call, Op};
+use crate::record::{Answer, Call, Op};
 use crate::report::{Case, Invariant, Name, Source};
-use crate::seen::Order;
+use crate::seen::{Order, Status};
 use crate::view::{Decision, View};
 use std::collections::HashMap;
 
@@ -50,9 +50,6 @@ fn undecided(view: &View<'_>, rid: Place, order: &Order) -> Option<Case> {
         token: order.token.as_deref(),
     };
     match view.decision(rid) {
-        None if view.ledger.was_lost(rid) => {
-            Some(view.case(rid, "an order whose decision was lost with its primary"))
-        }
         // An earlier sale of this stock row, of which the module knows nothing any more.
         None if !view.ledger.is_whole
             && view.seen.module.as_ref().is_none_or(|module| {
@@ -63,6 +60,9 @@ fn undecided(view: &View<'_>, rid: Place, order: &Order) -> Option<Case> {
             }) =>
         {
             None
+        }
+        None if view.was_lost(rid) => {
+            Some(view.case(rid, "an order whose decision was lost with its primary"))
         }
         None => Some(view.case(rid, "an order that nobody decided")),
         Some(decision) if decision != written => {
@@ -87,23 +87,37 @@ fn undecided(view: &View<'_>, rid: Place, order: &Order) -> Option<Case> {
     }
 }
 
-/// What clients asked for.
+/// What clients asked for and do not know to have got.
 struct Asked<'a> {
-    /// Tries whose outcome nobody knows, by buyer, units and token. Without a token, each may have
-    /// been granted once.
-    unknown: HashMap<(&'a str, i64, Option<&'a str>), u64>,
+    /// Tries whose outcome nobody knows. Without a token, each may have been granted once.
+    unknown: HashMap<Try<'a>, u64>,
+    /// Tries that were turned down by the shop behind the gate: what was granted before that is
+    /// given up, or lapses.
+    refused: HashMap<Try<'a>, u64>,
 }
+
+/// Who asked, for how many units, and with which token.
+type Try<'a> = (&'a str, i64, Option<&'a str>);
 
 impl<'a> Asked<'a> {
     fn of(view: &View<'a>) -> Self {
-        let mut unknown = HashMap::new();
+        let mut asked = Self {
+            unknown: HashMap::new(),
+            refused: HashMap::new(),
+        };
         for call in view.all_calls() {
-            if let (Op::Try { qty, token }, None) = (&call.op, call.told()) {
-                let key = (call.uid.as_str(), i64::from(*qty), token.as_deref());
-                *unknown.entry(key).or_default() += 1;
-            }
+            let Op::Try { qty, token } = &call.op else {
+                continue;
+            };
+            let tries = match call.told() {
+                None => &mut asked.unknown,
+                Some(Answer::Refused { .. }) => &mut asked.refused,
+                Some(_) => continue,
+            };
+            let key = (call.uid.as_str(), i64::from(*qty), token.as_deref());
+            *tries.entry(key).or_default() += 1;
         }
-        Self { unknown }
+        asked
     }
 
     /// A decision that nobody asked for.
@@ -111,35 +125,47 @@ impl<'a> Asked<'a> {
         let decision = view.decision(rid)?;
         let calls = view.calls(rid);
         let is_told = calls.iter().any(|call| matches!(call.op, Op::Try { .. }));
-        if !is_told && !self.take(&decision) {
+        let key = (decision.uid, decision.qty, decision.token);
+        let is_unknown = !is_told && take(&mut self.unknown, &key);
+        if !is_told && !is_unknown {
             let tries = view.all_calls().filter(|call| call.uid == decision.uid);
-            let case = view.case(rid, "units were granted and no client asked for them");
-            return Some(all_of(case, tries));
+            if !take(&mut self.refused, &key) {
+                let case = view.case(rid, "units were granted and no client asked for them");
+                return Some(all_of(case, tries));
+            }
+            if view.status(rid) == Some(Status::Confirmed) {
+                let case = view.case(rid, "it was sold to a buyer who was told that it was not");
+                return Some(all_of(case, tries));
+            }
         }
-        let asked = |wanted: fn(&Op) -> bool| calls.iter().any(|call| wanted(&call.op));
+        let asked = |wanted: fn(&Op) -> bool| {
+            let done = calls
+                .iter()
+                .filter(|call| !matches!(call.told(), Some(Answer::Refused { .. })));
+            done.into_iter().any(|call| wanted(&call.op))
+        };
         if view.has_step(rid, Step::Confirmed) && !asked(|op| matches!(op, Op::Confirm { .. })) {
             return Some(view.case(rid, "it was paid for, and nobody confirmed it"));
         }
         let may_be_given_up = asked(|op| matches!(op, Op::Cancel { .. }))
             // MySQL had no units.
             || view.history(rid).iter().any(|moved| moved.from.is_none())
-            // A proxy gives up for a buyer whom the shop turned away: he was told of no purchase.
+            // By a proxy, for a buyer whom the shop turned away: he was told of no purchase.
             || !is_told;
         (view.has_step(rid, Step::Cancelled) && !may_be_given_up)
             .then(|| view.case(rid, "it was given up, and nobody cancelled it"))
     }
+}
 
-    fn take(&mut self, decision: &Decision<'a>) -> bool {
-        let key = (decision.uid, decision.qty, decision.token);
-        match self.unknown.get_mut(&key) {
-            Some(left) if *left > 0 => {
-                // One token is one reservation, however often it was asked with: that it is not
-                // granted twice is looked at elsewhere.
-                *left -= 1;
-                true
-            }
-            _ => false,
+/// One token is one reservation, however often it was asked with: that it is not granted twice is
+/// looked at elsewhere.
+fn take<'a>(tries: &mut HashMap<Try<'a>, u64>, key: &Try<'a>) -> bool {
+    match tries.get_mut(key) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
         }
+        _ => false,
     }
 }
 

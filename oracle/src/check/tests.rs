@@ -264,11 +264,36 @@ fn a_payment_may_be_lost_with_a_primary_and_not_otherwise() {
     };
     let note = "1 payments or cancellations were answered and lost with their primary";
     finds(paid, &Setting::default(), &[], note);
+    let replica = Setting {
+        durability: Durability::Replica,
+        ..Setting::default()
+    };
+    let word = "5-2 of u1: told confirmed, and it is held";
+    finds(paid, &replica, &[Name::NoLoss, Name::Answers], word);
     // Long after everybody knew the new primary.
     let later = |seen: &mut Seen| {
         paid(seen);
         seen.calls.as_mut().unwrap()[1].began_at = 60_000;
     };
-    let word = "5-2 of u1: told confirmed, and it is held";
     finds(later, &Setting::default(), &[Name::Answers], word);
+}
+
+#[test]
+fn where_the_log_is_not_known_the_module_is_asked() {
+    let note = "2 reservations were told and lost with their primary";
+    let no_topic = |seen: &mut Seen| seen.topic = None;
+    finds(no_topic, &Setting::default(), &[], note);
+    let cut = |seen: &mut Seen| {
+        let topic = seen.topic.as_mut().unwrap();
+        topic.name = "t".to_owned();
+        topic.cut = vec![(0, 7)];
+    };
+    let why = "not checked: partition 0 of t begins at 7";
+    finds(cut, &Setting::default(), &[], why);
+    let lost = |seen: &mut Seen| {
+        no_topic(seen);
+        seen.calls.as_mut().unwrap().push(accepted("u5", "9-3"));
+    };
+    let word = "9-3 of u5: a reservation that nobody has";
+    finds(lost, &Setting::default(), &[Name::NoLoss], word);
 }

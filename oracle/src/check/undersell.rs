@@ -6,6 +6,7 @@
 
 use crate::record::{Answer, Call, Op, Rejection};
 use crate::report::{Case, Invariant, Name, Source};
+use crate::setting::{ZOMBIE, ms};
 use crate::view::View;
 
 /// How long a proxy may remember: its `remember_ms`.
@@ -22,10 +23,10 @@ pub(super) fn check(view: &View<'_>) -> Invariant {
     let Some(skew) = view.setting.skew else {
         return invariant.not_checked("the clocks of clients and module cannot be compared");
     };
-    let skew = u64::try_from(skew.as_millis()).unwrap_or(u64::MAX);
+    let skew = ms(skew);
     // What a primary has sold before it was lost, nobody can tell any more.
     let takeover = view.ledger.takeovers.iter().max();
-    let judged_from = takeover.map_or(0, |at| at.saturating_add(skew));
+    let judged_from = takeover.map_or(0, |at| at.saturating_add(skew).saturating_add(ms(ZOMBIE)));
     let mut before_takeover = 0;
     let mut available = view.ledger.available.clone();
     // A clock that was set back makes the instants go back.

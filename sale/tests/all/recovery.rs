@@ -5,6 +5,7 @@ use crate::common::{EPOCH, Node, apply, bytes, created, uid};
 use crate::replay::{call, options, run};
 use proptest::prelude::*;
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
+use seckill_sale::decide::IfLate;
 use seckill_sale::{Cursor, Options, Put, Refusal, Reservation, Sale, Soft};
 
 /// A node that has only the first `kept` changes of another, and takes over with them.
@@ -258,4 +259,46 @@ fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
     .unwrap();
     copy.perform(EPOCH, |s, _| s.decide_pause()).unwrap();
     assert!(copy.perform(EPOCH, |s, _| s.decide_join(ahead)).is_err());
+}
+
+#[test]
+fn a_payment_that_is_to_be_refunded_is_not_taken_after_a_recovery_either() {
+    let mut node = begun_again(5);
+    for (seq, state) in [
+        (2, ReservationState::Expired),
+        (3, ReservationState::Cancelled),
+        (4, ReservationState::Confirmed),
+        (5, ReservationState::Expired),
+    ] {
+        restore(&mut node, EPOCH, &order(seq, BUYERS[seq as usize], state)).unwrap();
+    }
+    let rid = |seq| ReservationId::new(LOST_EPOCH, seq);
+    let refund = |node: &mut Node, seq| {
+        let before = bytes(&node.sale);
+        node.perform(EPOCH, |s, _| s.decide_restore_refund(rid(seq)))
+            .map(|()| bytes(&node.sale) != before)
+    };
+    assert_eq!(refund(&mut node, 2), Ok(true));
+    assert_eq!(refund(&mut node, 2), Ok(false), "twice is like once");
+    assert_eq!(refund(&mut node, 3), Ok(true));
+    assert_eq!(refund(&mut node, 4), Ok(false), "what is sold is paid for");
+    assert_eq!(refund(&mut node, 9), Err(Refusal::NoReservation));
+    node.perform(EPOCH, |s, _| s.decide_resume()).unwrap();
+    assert_eq!(refund(&mut node, 5), Err(Refusal::Selling));
+    node.sale.audit().unwrap();
+    assert_eq!(bytes(&node.replica()), bytes(&node.sale));
+
+    let mut node = Node {
+        sale: crate::common::reloaded(&node.sale),
+        ..node
+    };
+    let head = node.sale.head();
+    let gone = |state| Err(Refusal::Gone(state));
+    for if_late in [IfLate::Take, IfLate::Refund] {
+        let (expired, cancelled) = (ReservationState::Expired, ReservationState::Cancelled);
+        assert_eq!(node.confirm(EPOCH, rid(2), if_late), gone(expired));
+        assert_eq!(node.confirm(EPOCH, rid(3), if_late), gone(cancelled));
+    }
+    assert_eq!(node.sale.head(), head, "MySQL knows of the refunds");
+    assert_eq!(node.confirm(EPOCH, rid(5), IfLate::Take), Ok(()));
 }

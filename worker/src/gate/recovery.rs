@@ -46,6 +46,8 @@ pub(crate) struct Recorded {
     /// `None`: it was sold at once.
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) token: Option<Token>,
+    /// A payment for it is to be refunded, so that none takes its units again.
+    pub(crate) refund_due: bool,
 }
 
 /// How often `SECKILL.RESTORE` did what with a reservation.
@@ -187,6 +189,9 @@ impl Recorded {
         command.arg(self.deadline_ms.unwrap_or(0));
         if let Some(token) = &self.token {
             command.arg("TOKEN").arg(token.as_str());
+        }
+        if self.refund_due {
+            command.arg("REFUND").arg(self.id.to_string());
         }
     }
 }

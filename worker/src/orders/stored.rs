@@ -1,5 +1,7 @@
-//! Tells the module what MySQL has, off the path of the commits: `SECKILL.ACK … STORED`.
+//! Tells the module what MySQL has, off the path of the commits: `SECKILL.ACK … STORED`. Where a
+//! sale stands still, it has the log sent again from there: `SECKILL.ACK … RELAYED`.
 
+use super::again::Again;
 use super::alarms::Alarms;
 use super::{StockId, sql};
 use crate::gate::{Cursor, Gate, Refused};
@@ -9,8 +11,10 @@ use seckill_protocol::EventId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::Notify;
-use tracing::debug;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
 
 /// How many sales are told at a time; they share one connection.
 const AT_A_TIME: usize = 64;
@@ -32,6 +36,18 @@ struct News {
     cursors: BTreeMap<StockId, EventId>,
     /// Sales whose cursor has to be read first.
     unknown: BTreeSet<StockId>,
+    /// Sales that stand still since, or go on.
+    standing: BTreeMap<StockId, Standing>,
+}
+
+#[derive(Debug)]
+enum Standing {
+    /// At MySQL's cursor, where it is known.
+    Still {
+        cursor: Option<EventId>,
+        hole: bool,
+    },
+    GoesOn,
 }
 
 // === impl Stored ===
@@ -50,6 +66,21 @@ impl Stored {
     pub(crate) fn look_up(&self, sid: StockId) {
         self.tell(|news| {
             news.unknown.insert(sid);
+        });
+    }
+
+    /// A sale stands still at MySQL's `cursor`, where that is known: have its log sent again. If the
+    /// cause is a `hole`, at once.
+    pub(crate) fn stands_still(&self, sid: StockId, cursor: Option<EventId>, hole: bool) {
+        self.tell(|news| {
+            news.standing.insert(sid, Standing::Still { cursor, hole });
+        });
+    }
+
+    /// A sale that stood still goes on.
+    pub(crate) fn goes_on(&self, sid: StockId) {
+        self.tell(|news| {
+            news.standing.insert(sid, Standing::GoesOn);
         });
     }
 
@@ -72,15 +103,33 @@ impl Stored {
 /// Tells the module, until [`Stored::close`].
 pub(crate) async fn announce_stored(stored: &Stored, gate: &Gate, mut session: Session) {
     let mut alarms = Alarms::default();
+    let mut again = Again::default();
     loop {
-        stored.0.wake.notified().await;
+        let woken = stored.0.wake.notified();
+        match again.pause(Instant::now()) {
+            // Woken or not, it is looked at what there is.
+            Some(pause) => drop(timeout(pause, woken).await),
+            None => woken.await,
+        }
         let closed = stored.0.closed.load(Relaxed);
         let News {
             mut cursors,
             unknown,
+            standing,
         } = stored.take();
         if !unknown.is_empty() {
-            look_up(&mut session, unknown, &mut cursors).await;
+            let found = look_up(&mut session, &unknown).await;
+            for (sid, found) in found {
+                let latest = cursors.entry(sid).or_insert(found);
+                *latest = found.max(*latest);
+            }
+        }
+        let now = Instant::now();
+        for (sid, standing) in standing {
+            match standing {
+                Standing::Still { cursor, hole } => again.stands_still(sid, cursor, hole, now),
+                Standing::GoesOn => again.goes_on(sid),
+            }
         }
         let mut answers = stream::iter(cursors)
             .filter(|(_, cursor)| std::future::ready(*cursor != EventId::ZERO))
@@ -91,33 +140,52 @@ pub(crate) async fn announce_stored(stored: &Stored, gate: &Gate, mut session: S
                 None => {
                     alarms.clear(&sid);
                 }
-                Some(cause) => alarms.raise(&sid, "unheard", &cause, false),
+                Some(cause) => alarms.raise(&sid, "unheard", &cause),
             }
         }
+        drop(answers);
         if closed {
             return;
+        }
+        let due = again.due(Instant::now());
+        if !due.is_empty() {
+            send_again(gate, &mut session, &due, &mut again).await;
         }
     }
 }
 
+/// MySQL's cursors of these sales.
 async fn look_up(
     session: &mut Session,
-    sids: BTreeSet<StockId>,
-    cursors: &mut BTreeMap<StockId, EventId>,
-) {
+    sids: &BTreeSet<StockId>,
+) -> BTreeMap<StockId, EventId> {
     let found: Result<Vec<(u32, u64, u64)>, _> = session
-        .work(async |conn| rows(conn, sql::select_cursors(sids)).await)
+        .work(async |conn| rows(conn, sql::select_cursors(sids.iter().copied())).await)
         .await;
     match found {
-        Ok(found) => {
-            for (sid, epoch, seq) in found {
-                let found = EventId::new(epoch, seq);
-                let latest = cursors.entry(StockId(sid)).or_insert(found);
-                *latest = found.max(*latest);
-            }
+        Ok(found) => found
+            .into_iter()
+            .map(|(sid, epoch, seq)| (StockId(sid), EventId::new(epoch, seq)))
+            .collect(),
+        Err(error) => {
+            // Whoever asks does so again.
+            debug!("cannot look up cursors: {error}");
+            BTreeMap::new()
         }
-        // The relay asks again as long as the module lags.
-        Err(error) => debug!("cannot look up cursors: {error}"),
+    }
+}
+
+/// Has the logs of sales that stand still sent again from MySQL's cursors.
+async fn send_again(gate: &Gate, session: &mut Session, due: &[StockId], again: &mut Again) {
+    for (sid, cursor) in look_up(session, &due.iter().copied().collect()).await {
+        if !again.still_there(sid, cursor) {
+            continue;
+        }
+        match gate.ack(&sid.to_string(), Cursor::Relayed, cursor).await {
+            Ok(()) => info!("sale {sid}: its log is sent again from {cursor}"),
+            // The alarm of the sale that stands still is repeated as long as it does.
+            Err(refused) => warn!("sale {sid}: its log cannot be sent again from {cursor}: {refused}"),
+        }
     }
 }
 

@@ -89,10 +89,12 @@ impl Writer {
     async fn gather(&mut self) -> Option<Vec<Delivery>> {
         let first = loop {
             self.figures.signs.of_life(Part::Writer);
+            self.memory.halted.raise_foreseen();
+            let alarm = self.memory.halted.pause().unwrap_or(KEEPALIVE);
             tokio::select! {
                 biased;
                 () = self.stop.asked() => return None,
-                next = timeout(KEEPALIVE, self.intake.recv()) => match next {
+                next = timeout(alarm.min(KEEPALIVE), self.intake.recv()) => match next {
                     Ok(first) => break first?,
                     Err(_) => tokio::select! {
                         () = self.session.keep_alive() => {}
@@ -288,13 +290,21 @@ impl Writer {
                 Some(Halt::NoStock) => {}
                 Some(halt) => {
                     let cause = format!("stands still: {halt}");
-                    let follows = matches!(halt, Halt::Hole { .. });
-                    let sid = sid.to_string();
-                    self.memory.halted.raise(&sid, halt.kind(), &cause, follows);
+                    let hole = matches!(halt, Halt::Hole { .. });
+                    let named = sid.to_string();
+                    if hole {
+                        self.memory.halted.foresee(&named, halt.kind(), &cause);
+                    } else {
+                        self.memory.halted.raise(&named, halt.kind(), &cause);
+                    }
+                    let known = !matches!(halt, Halt::Database(_));
+                    let cursor = known.then_some(outcome.cursor);
+                    self.stored.stands_still(*sid, cursor, hole);
                 }
                 None => {
                     if self.memory.halted.clear(&sid.to_string()) {
                         info!("sale {sid} goes on");
+                        self.stored.goes_on(*sid);
                     }
                 }
             }
@@ -349,7 +359,7 @@ impl Writer {
                 let cause = format!("stands still: {reason}");
                 self.memory
                     .halted
-                    .raise(&sid, Halt::NoStock.kind(), &cause, false);
+                    .raise(&sid, Halt::NoStock.kind(), &cause);
                 let _ = receipt.send(Err(Undelivered::Halted));
             }
             (Origin::Topic(message), Ok(sid)) => {

@@ -6,7 +6,7 @@ use crate::mysql::{Failure, Session, rows};
 use crate::orders::{Status, StockId};
 use anyhow::{Context, bail};
 use seckill_protocol::{EventId, ReservationState, Token, Uid};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Orders read at a time, and put back by one command: that keeps Redis busy for about a millisecond.
 pub(super) const PAGE: u64 = 1000;
@@ -151,11 +151,12 @@ pub(super) async fn page(
 ) -> anyhow::Result<Vec<Recorded>> {
     let EventId { epoch, seq } = after;
     let last = seq.saturating_add(PAGE);
+    let these = format!("sid = {sid} AND epoch = {epoch} AND seq > {seq} AND seq <= {last}");
     let sql = format!(
         "SELECT seq, uid, qty, status, deadline, UNIX_TIMESTAMP(create_time), token \
-         FROM stock_order WHERE sid = {sid} AND epoch = {epoch} AND seq > {seq} AND seq <= {last} \
-         ORDER BY seq"
+         FROM stock_order WHERE {these} ORDER BY seq"
     );
+    let refunds = format!("SELECT seq FROM stock_refund WHERE {these}");
     type Columns = (
         u64,
         Option<String>,
@@ -166,6 +167,10 @@ pub(super) async fn page(
         Option<String>,
     );
     let found: Vec<Columns> = session.work(async |conn| rows(conn, sql).await).await?;
+    let refunds: Vec<u64> = session
+        .work(async |conn| rows(conn, refunds).await)
+        .await?;
+    let refunds: HashSet<u64> = refunds.into_iter().collect();
     found
         .into_iter()
         .map(|(seq, uid, qty, status, deadline_ms, at_s, token)| {
@@ -181,6 +186,7 @@ pub(super) async fn page(
                 at_ms: at_s * 1000,
                 deadline_ms,
                 token: token.with_context(order)?,
+                refund_due: refunds.contains(&seq),
             })
         })
         .collect()

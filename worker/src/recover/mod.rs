@@ -2,20 +2,17 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `diagnosis.rs` | what is wrong, and what is to be done next: pure |
-//! | `compare.rs` | whether Redis and MySQL have facts of one sale: pure |
 //! | `books.rs` | what MySQL has |
 //! | `topic.rs` | what lies on the topic |
 //! | `report.rs` | what is said, to a person or to a machine |
 //! | `mod.rs` | looks, does the next step, and looks again |
 //!
-//! Each step may be done again, and what is to be done is found out anew after each: whoever is cut
-//! off anywhere begins again. What cannot be seen in Redis is in `stock_sale`: the options, and
-//! whether it was `recover` that paused the sale.
+//! What is wrong and what is to be done next, and whether both have facts of one sale, are the pure
+//! rules of `seckill_orders`. Each step may be done again, and what is to be done is found out anew
+//! after each: whoever is cut off anywhere begins again. What cannot be seen in Redis is in
+//! `stock_sale`: the options, and whether it was `recover` that paused the sale.
 
 mod books;
-mod compare;
-mod diagnosis;
 mod report;
 mod topic;
 
@@ -30,6 +27,7 @@ use books::{Books, PAGE, Sums};
 use diagnosis::{Copy, Kind, Next, Seen, Step, next_step};
 use indicatif::ProgressBar;
 use report::{Outcome, Report};
+use seckill_orders::{compare, diagnosis};
 use seckill_protocol::{EventBatch, EventId, Fact};
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -1,26 +1,18 @@
 //! One sale: read, hand over, acknowledge.
 //!
-//! Several batches may be on their way to the sink. `RELAYED` follows the unbroken row of those
-//! that arrived; after a failure everything behind it is read and sent again, in order.
+//! What is read next and what is acknowledged, `seckill_orders::relay` says: here it is done.
 
 use super::{Relay, TROUBLE_PAUSE};
 use crate::backoff::Backoff;
 use crate::delivery::{Receipt, Undelivered};
 use crate::gate::{Cursor, Places, Refused};
-use seckill_protocol::EventId;
-use std::collections::VecDeque;
+use seckill_orders::relay::{EVENTS_MAX, Moved, Run};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
-
-/// Events of one batch: at most about 250 KiB as a message, a quarter of what brokers take.
-const EVENTS_MAX: usize = 500;
-
-/// Batches on their way at once.
-const UNDER_WAY_MAX: usize = 5;
 
 /// The pauses of a sale in which nothing happens.
 const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
@@ -51,10 +43,7 @@ pub(super) enum Ended {
 struct UnderWay<'a> {
     relay: &'a Relay,
     sid: &'a str,
-    /// The last event of each, how many it has, and its receipt.
-    batches: VecDeque<(EventId, u64, Receipt)>,
-    /// The end of the unbroken row of those that arrived.
-    arrived: EventId,
+    run: Run<Receipt>,
 }
 
 /// Relays a sale until it is gone; returns its name.
@@ -109,11 +98,10 @@ async fn turn(relay: &Relay, sid: &str) -> Result<Infallible, Ended> {
     let mut under_way = UnderWay {
         relay,
         sid,
-        batches: VecDeque::new(),
-        arrived: places.relayed,
+        run: Run::from(places.log.relayed),
     };
     let ended = tokio::select! {
-        Err(ended) = read_on(&mut under_way, places.relayed) => ended,
+        Err(ended) = read_on(&mut under_way) => ended,
         ended = relay.leases.keep(&relay.gate, sid) => ended,
     };
     // What is still under way must not overtake what is sent again.
@@ -121,29 +109,27 @@ async fn turn(relay: &Relay, sid: &str) -> Result<Infallible, Ended> {
     Err(ended)
 }
 
-/// Reads behind `read`, and hands over, for as long as that goes well.
-async fn read_on(under_way: &mut UnderWay<'_>, mut read: EventId) -> Result<Infallible, Ended> {
+/// Reads on, and hands over, for as long as that goes well.
+async fn read_on(under_way: &mut UnderWay<'_>) -> Result<Infallible, Ended> {
     let UnderWay { relay, sid, .. } = *under_way;
     let mut idle_pause = IDLE.0;
     let mut looked = Instant::now();
     loop {
-        let batch = if under_way.batches.len() < UNDER_WAY_MAX {
-            relay.gate.events(sid, read, EVENTS_MAX).await?
-        } else {
-            None
+        let batch = match under_way.run.wants() {
+            Some(read) => relay.gate.events(sid, read, EVENTS_MAX).await?,
+            None => None,
         };
         if let Some(batch) = batch
             && let Some(last) = batch.last_id()
         {
-            read = last;
             let count = batch.events.len() as u64;
             let receipt = relay.sink.send(sid, batch).await;
-            under_way.batches.push_back((last, count, receipt));
+            under_way.run.sent(last, count, receipt);
             under_way.settle(Duration::ZERO).await?;
             idle_pause = IDLE.0;
             continue;
         }
-        if under_way.batches.is_empty() {
+        if under_way.run.is_idle() {
             if looked.elapsed() > LOOK_EVERY {
                 looked = Instant::now();
                 under_way.look().await?;
@@ -170,32 +156,29 @@ impl UnderWay<'_> {
     /// Takes the receipts that came, and tells the module. Waits for the first one, but not longer
     /// than `patience`.
     async fn settle(&mut self, mut patience: Duration) -> Result<(), Ended> {
-        let before = self.arrived;
         let mut failed = None;
-        while let Some((last, count, receipt)) = self.batches.front_mut() {
+        while let Some(receipt) = self.run.first() {
             match timeout(patience, receipt).await {
                 Err(_) => break,
                 Ok(Ok(Ok(()))) => {
-                    self.arrived = *last;
-                    self.relay.figures.relayed(*count);
-                    self.batches.pop_front();
+                    let events = self.run.first_arrived();
+                    self.relay.figures.relayed(events);
                 }
                 Ok(answer) => {
-                    self.batches.pop_front();
+                    self.run.first_failed();
                     failed = Some(answer.unwrap_or_else(|_| Err(no_answer())));
                     break;
                 }
             }
             patience = Duration::ZERO;
         }
-        if self.arrived != before {
-            // A person may have set it back, to have events sent again: that must not get lost. And
-            // another worker may be ahead of us.
-            let places = self.compare(before).await?;
-            if places.relayed < self.arrived {
+        if self.run.has_to_tell() {
+            let places = self.places().await?;
+            if let Some(arrived) = self.run.compare(places.log)? {
                 let gate = &self.relay.gate;
-                gate.ack(self.sid, Cursor::Relayed, self.arrived).await?;
+                gate.ack(self.sid, Cursor::Relayed, arrived).await?;
             }
+            self.run.told();
         }
         match failed {
             Some(Err(undelivered)) => Err(Ended::Undelivered(undelivered)),
@@ -205,8 +188,9 @@ impl UnderWay<'_> {
 
     /// Looks at the places while the sale is idle.
     async fn look(&self) -> Result<(), Ended> {
-        let places = self.compare(self.arrived).await?;
-        if places.stored < places.relayed
+        let places = self.places().await?;
+        self.run.compare(places.log)?;
+        if places.log.is_storing()
             && let Ok(sid) = self.sid.parse()
         {
             self.relay.stored.look_up(sid);
@@ -214,19 +198,15 @@ impl UnderWay<'_> {
         Ok(())
     }
 
-    /// Makes sure that the module's places are not behind what we told it.
-    async fn compare(&self, told: EventId) -> Result<Places, Ended> {
+    async fn places(&self) -> Result<Places, Ended> {
         let places = self.relay.gate.places(self.sid).await?;
         self.relay.keeper.saw(self.sid, places.seen);
-        if places.relayed < told || places.head < told {
-            return Err(Ended::Moved);
-        }
         Ok(places)
     }
 
     /// Waits until nothing is under way any more.
     async fn wait_for_all(self) {
-        for (.., receipt) in self.batches {
+        for receipt in self.run.rest() {
             let _ = receipt.await;
         }
     }
@@ -239,5 +219,11 @@ fn no_answer() -> Undelivered {
 impl From<Refused> for Ended {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
+    }
+}
+
+impl From<Moved> for Ended {
+    fn from(Moved: Moved) -> Self {
+        Self::Moved
     }
 }

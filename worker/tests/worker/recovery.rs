@@ -50,6 +50,8 @@ impl Shop {
             self.books(1001).orders.get("expired") == Some(&2)
         });
         self.set(&["SECKILL.CONFIRM", "1001", &late.rid, "LATE"]);
+        let refund = self.ask::<()>(&["SECKILL.CONFIRM", "1001", &lapsed.rid, "REFUND"]);
+        assert!(refund.unwrap_err().to_string().contains("GONE"));
         self.await_stored(1001);
         // Somebody sells past us, and gives it back: one order is refused.
         self.query("UPDATE stock SET sale = count, version = version + 1 WHERE id = 1001");
@@ -167,6 +169,11 @@ fn sells_again_after_all_is_lost(mut shop: Shop) {
     }
     shop.assert_books_close(1001);
     shop.assert_nobody_is_forgotten(&told);
+
+    // The payment that MySQL has among the refunds takes no unit, though there are some.
+    let due = shop.query("SELECT rid FROM stock_refund WHERE reason = 'late_payment'");
+    let late = shop.ask::<()>(&["SECKILL.CONFIRM", "1001", &due[0][0], "LATE"]);
+    assert!(late.unwrap_err().to_string().contains("GONE"));
 
     // Life goes on: a held reservation of before is paid for, and others buy.
     shop.set(&["SECKILL.CONFIRM", "1001", &told[5].rid]);

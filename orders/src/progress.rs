@@ -3,14 +3,14 @@
 //! What belongs to a sale that stands still is not dealt with: the partition's offset stays before
 //! it, so that a restart reads it again, while the other sales of the partition go on.
 
-use super::StockId;
+use crate::StockId;
 use seckill_protocol::EventId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the reader of the topic and the order writer tell each other. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Offsets(Arc<Mutex<Shared>>);
+pub struct Offsets(Arc<Mutex<Shared>>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -27,7 +27,7 @@ struct Shared {
 
 /// What is dealt with, and what is not.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub struct Progress {
     partitions: BTreeMap<i32, Partition>,
 }
 
@@ -43,7 +43,7 @@ struct Partition {
 
 impl Offsets {
     /// How far the writer is.
-    pub(crate) fn set(&self, progress: &Progress) {
+    pub fn set(&self, progress: &Progress) {
         let mut shared = self.lock();
         shared.restart.extend(progress.offsets());
         let seen = progress.partitions.iter();
@@ -53,25 +53,25 @@ impl Offsets {
     }
 
     /// The offsets from which a restart has to read, where they are new since the last call.
-    pub(crate) fn take(&self) -> BTreeMap<i32, i64> {
+    pub fn take(&self) -> BTreeMap<i32, i64> {
         std::mem::take(&mut self.lock().restart)
     }
 
     /// The writer was given a message.
-    pub(crate) fn given(&self, partition: i32, offset: i64) {
+    pub fn given(&self, partition: i32, offset: i64) {
         self.lock()
             .given
             .insert(partition, offset.saturating_add(1));
     }
 
     /// Whether the writer has looked at all that it was given of a partition.
-    pub(crate) fn is_drained(&self, partition: i32) -> bool {
+    pub fn is_drained(&self, partition: i32) -> bool {
         let shared = self.lock();
         shared.given.get(&partition) <= shared.seen.get(&partition)
     }
 
     /// A partition is no longer ours.
-    pub(crate) fn leave(&self, partition: i32) {
+    pub fn leave(&self, partition: i32) {
         let mut shared = self.lock();
         shared.given.remove(&partition);
         shared.seen.remove(&partition);
@@ -80,7 +80,7 @@ impl Offsets {
     }
 
     /// Partitions that are no longer ours since the last call.
-    pub(crate) fn take_left(&self) -> BTreeSet<i32> {
+    pub fn take_left(&self) -> BTreeSet<i32> {
         std::mem::take(&mut self.lock().left)
     }
 
@@ -93,12 +93,12 @@ impl Offsets {
 
 impl Progress {
     /// A message is dealt with.
-    pub(crate) fn done(&mut self, partition: i32, offset: i64) {
+    pub fn done(&mut self, partition: i32, offset: i64) {
         self.partitions.entry(partition).or_default().next = offset.saturating_add(1);
     }
 
     /// A message is left aside because its sale stands still; its last event is `last`.
-    pub(crate) fn aside(&mut self, partition: i32, offset: i64, sid: StockId, last: EventId) {
+    pub fn aside(&mut self, partition: i32, offset: i64, sid: StockId, last: EventId) {
         self.done(partition, offset);
         let partition = self.partitions.entry(partition).or_default();
         let (first, furthest) = partition.aside.entry(sid).or_insert((offset, last));
@@ -107,7 +107,7 @@ impl Progress {
     }
 
     /// A sale's events are applied up to `cursor`: what was left aside may have come again.
-    pub(crate) fn applied(&mut self, sid: StockId, cursor: EventId) {
+    pub fn applied(&mut self, sid: StockId, cursor: EventId) {
         for partition in self.partitions.values_mut() {
             partition
                 .aside
@@ -116,12 +116,12 @@ impl Progress {
     }
 
     /// A partition is no longer ours: what was left aside is its new owner's.
-    pub(crate) fn forget(&mut self, partition: i32) {
+    pub fn forget(&mut self, partition: i32) {
         self.partitions.remove(&partition);
     }
 
     /// For each partition, the offset from which a restart has to read.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
+    pub fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
         self.partitions.iter().map(|(number, partition)| {
             let first_aside = partition.aside.values().map(|(first, _)| *first).min();
             (*number, first_aside.unwrap_or(partition.next))

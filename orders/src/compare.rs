@@ -3,37 +3,37 @@
 //! A copy that was set back and then sold on has other facts under numbers that MySQL knows. Nobody
 //! but a person can say which are the right ones, so that such a sale is not touched.
 
-use crate::orders::{Before, Older, Status, Stock, Unwritable, fold, older_orders};
+use crate::fold::{Before, Older, Stock, Unwritable, fold, older_orders};
+use crate::status::Status;
 use seckill_protocol::{EventBatch, EventId, Fact};
 use std::collections::{BTreeSet, HashMap};
 
 /// An order of MySQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Order {
-    pub(super) uid: String,
-    pub(super) qty: u32,
-    pub(super) status: Status,
+pub struct Order {
+    /// Who buys.
+    pub uid: String,
+    /// Units.
+    pub qty: u32,
+    /// Where it stands.
+    pub status: Status,
     /// Whether it has a row in `stock_order`; else only its history knows of it.
-    pub(super) has_row: bool,
+    pub has_row: bool,
 }
 
 /// What the rest of the log will make of MySQL's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rest {
+pub struct Rest {
     /// Acceptances in it.
-    pub(super) accepted: u64,
+    pub accepted: u64,
     /// Units that are added, or taken away.
-    pub(super) restocked: i64,
+    pub restocked: i64,
     /// Units that are gone when MySQL has taken it all up, if there is a unit for everything.
-    pub(super) sale: Option<i64>,
+    pub sale: Option<i64>,
 }
 
 /// The orders that have to be known for [`shared`] and [`rest`].
-pub(super) fn orders_of(
-    cursor: EventId,
-    shared: &[EventBatch],
-    rest: &[EventBatch],
-) -> BTreeSet<EventId> {
+pub fn orders_of(cursor: EventId, shared: &[EventBatch], rest: &[EventBatch]) -> BTreeSet<EventId> {
     let rest: Vec<&EventBatch> = rest.iter().collect();
     let mut ids = older_orders(cursor, &rest);
     ids.extend(facts(shared).filter_map(|(id, fact)| match fact {
@@ -48,7 +48,7 @@ pub(super) fn orders_of(
 ///
 /// # Errors
 /// Names the first event of which MySQL has another fact.
-pub(super) fn shared(log: &[EventBatch], orders: &HashMap<EventId, Order>) -> Result<(), String> {
+pub fn shared(log: &[EventBatch], orders: &HashMap<EventId, Order>) -> Result<(), String> {
     for (id, fact) in facts(log) {
         let (rid, fits): (EventId, &[Status]) = match fact {
             Fact::Accepted { .. } => (id, &[]),
@@ -87,7 +87,7 @@ pub(super) fn shared(log: &[EventBatch], orders: &HashMap<EventId, Order>) -> Re
 ///
 /// # Errors
 /// Says where the order writer would stop, and why.
-pub(super) fn rest(
+pub fn rest(
     cursor: EventId,
     stock: Stock,
     orders: &HashMap<EventId, Order>,

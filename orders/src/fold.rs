@@ -4,8 +4,8 @@
 //! does not depend on how the events were cut into batches or how often they were sent: what is at
 //! or before the cursor is skipped, and what does not follow it is left for later.
 
-use super::history::{Reason, Refund, Transition, Who};
-use super::status::Status;
+use crate::history::{Reason, Refund, Transition, Who};
+use crate::status::Status;
 use seckill_protocol::{Event, EventBatch, EventId, Fact, ReservationId, Token, Uid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -16,114 +16,137 @@ const TO_BE_REFUNDED: &str = "paid for and not to be had: to be refunded";
 
 /// The figures of a stock row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stock {
+pub struct Stock {
     /// All units.
-    pub(crate) count: i64,
+    pub count: i64,
     /// Units that are gone.
-    pub(crate) sale: i64,
+    pub sale: i64,
 }
 
 /// An order that is in MySQL already.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Older {
+pub struct Older {
     /// Who buys.
-    pub(crate) uid: Box<str>,
+    pub uid: Box<str>,
     /// Units.
-    pub(crate) qty: u32,
+    pub qty: u32,
     /// Where it stands.
-    pub(crate) status: Status,
+    pub status: Status,
     /// Whether it has a row. MySQL may have refused it one: then only its history knows of it.
-    pub(crate) has_row: bool,
+    pub has_row: bool,
 }
 
 /// What MySQL has of a sale before the events.
 #[derive(Clone, Debug)]
-pub(crate) struct Before {
+pub struct Before {
     /// The last event that was applied.
-    pub(crate) cursor: EventId,
+    pub cursor: EventId,
     /// The stock row.
-    pub(crate) stock: Stock,
+    pub stock: Stock,
     /// The orders that the events speak of: see [`older_orders`].
-    pub(crate) older: HashMap<EventId, Older>,
+    pub older: HashMap<EventId, Older>,
     /// Acceptances for which MySQL does not take a row, whatever is tried, and why.
-    pub(crate) unwritable: Unwritable,
+    pub unwritable: Unwritable,
 }
 
 /// Acceptances that MySQL takes no order for, and why.
-pub(crate) type Unwritable = BTreeMap<EventId, String>;
+pub type Unwritable = BTreeMap<EventId, String>;
 
 /// An order to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
+pub struct Order {
     /// The event that granted the units; also the reservation's id.
-    pub(crate) id: EventId,
+    pub id: EventId,
     /// Who buys.
-    pub(crate) uid: Uid,
+    pub uid: Uid,
     /// Units.
-    pub(crate) qty: u32,
+    pub qty: u32,
     /// Where it stands after all the events.
-    pub(crate) status: Status,
+    pub status: Status,
     /// Until when the units are held, Unix time in milliseconds.
-    pub(crate) deadline_ms: Option<u64>,
+    pub deadline_ms: Option<u64>,
     /// What the buyer asked with.
-    pub(crate) token: Option<Token>,
+    pub token: Option<Token>,
     /// When it was decided, Unix time in milliseconds.
-    pub(crate) at_ms: u64,
+    pub at_ms: u64,
 }
 
 /// What to write, and what to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// The last event applied.
-    pub(crate) cursor: EventId,
+    pub cursor: EventId,
     /// The stock row after the events.
-    pub(crate) stock: Stock,
+    pub stock: Stock,
     /// Orders to insert, oldest first.
-    pub(crate) orders: Vec<Order>,
+    pub orders: Vec<Order>,
     /// Orders in MySQL that change their status.
-    pub(crate) moves: BTreeMap<EventId, Status>,
+    pub moves: BTreeMap<EventId, Status>,
     /// Reservations that MySQL has no unit, or no row, for: the module has to cancel them.
-    pub(crate) refusals: Vec<EventId>,
+    pub refusals: Vec<EventId>,
     /// What became of orders, in the order of the events.
-    pub(crate) transitions: Vec<Transition>,
+    pub transitions: Vec<Transition>,
     /// Payments to be refunded.
-    pub(crate) refunds: Vec<Refund>,
+    pub refunds: Vec<Refund>,
     /// How many events took effect.
-    pub(crate) applied: u64,
+    pub applied: u64,
     /// When the earliest of them was decided, Unix time in milliseconds.
-    pub(crate) earliest_ms: Option<u64>,
+    pub earliest_ms: Option<u64>,
     /// What a person has to know.
-    pub(crate) alarms: Vec<Alarm>,
+    pub alarms: Vec<Alarm>,
     /// Why the sale stands still, if it does.
-    pub(crate) halt: Option<Halt>,
+    pub halt: Option<Halt>,
 }
 
 /// Why a sale stands still until somebody mends it. Its cursor stays before the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Halt {
+pub enum Halt {
     /// Events are missing between MySQL's cursor and what arrived.
-    Hole { cursor: EventId, found: EventId },
+    Hole {
+        /// What MySQL has.
+        cursor: EventId,
+        /// What arrived.
+        found: EventId,
+    },
     /// An epoch does not begin with `opened` or `epoch`, or one of them stands elsewhere.
-    Beginning { found: EventId },
+    Beginning {
+        /// What arrived.
+        found: EventId,
+    },
     /// A sale began with other figures than the stock row has.
     Opened {
+        /// What arrived.
         found: EventId,
+        /// Units that are gone, MySQL says.
         stock_sale: i64,
+        /// Units that were gone, the module said.
         opened_sold: u64,
     },
     /// A node took over with a copy that lacks events that MySQL has.
     TakenOver {
+        /// What arrived.
         found: EventId,
+        /// What MySQL has.
         cursor: EventId,
+        /// The last event of the copy.
         previous: EventId,
     },
     /// An event speaks of an order that MySQL does not have.
-    UnknownOrder { found: EventId, rid: EventId },
+    UnknownOrder {
+        /// What arrived.
+        found: EventId,
+        /// The reservation that it speaks of.
+        rid: EventId,
+    },
     /// An event cannot follow what MySQL has of the order.
     Contradiction {
+        /// What arrived.
         found: EventId,
+        /// The reservation that it speaks of.
         rid: EventId,
+        /// Where its order stands.
         status: Status,
+        /// Where the event would have it stand.
         becomes: Status,
     },
     /// The database refuses what the events say.
@@ -134,27 +157,43 @@ pub(crate) enum Halt {
 
 /// What a person has to know although the sale goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Alarm {
+pub enum Alarm {
     /// MySQL has no unit left for an acceptance.
     Refused {
+        /// Which reservation.
         rid: EventId,
+        /// Its units.
         qty: u32,
+        /// What MySQL has.
         stock: Stock,
     },
     /// A buyer paid for units that MySQL does not have.
     PaidWithoutUnits {
+        /// Which reservation.
         rid: EventId,
+        /// Its units.
         qty: u32,
+        /// What MySQL has.
         stock: Stock,
     },
     /// More units were taken away in the module than MySQL has left.
-    TakenTooMany { delta: i64, stock: Stock },
+    TakenTooMany {
+        /// How many.
+        delta: i64,
+        /// What MySQL has.
+        stock: Stock,
+    },
     /// MySQL takes no order for an acceptance.
-    Unwritable { rid: EventId, reason: String },
+    Unwritable {
+        /// Which reservation.
+        rid: EventId,
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// The orders in MySQL that the events speak of: the caller reads them for [`Before::older`].
-pub(crate) fn older_orders(cursor: EventId, batches: &[&EventBatch]) -> BTreeSet<EventId> {
+pub fn older_orders(cursor: EventId, batches: &[&EventBatch]) -> BTreeSet<EventId> {
     new_events(cursor, batches)
         .filter_map(|(_, event)| match &event.fact {
             Fact::Confirmed { rid }
@@ -168,7 +207,7 @@ pub(crate) fn older_orders(cursor: EventId, batches: &[&EventBatch]) -> BTreeSet
 }
 
 /// Walks the events over what MySQL has.
-pub(crate) fn fold(before: &Before, batches: &[&EventBatch]) -> Outcome {
+pub fn fold(before: &Before, batches: &[&EventBatch]) -> Outcome {
     let mut walk = Walk {
         older: &before.older,
         unwritable: &before.unwritable,
@@ -534,7 +573,7 @@ impl Outcome {
     }
 
     /// A sale of which nothing was applied.
-    pub(crate) fn halted(cursor: EventId, halt: Halt) -> Self {
+    pub fn halted(cursor: EventId, halt: Halt) -> Self {
         Self {
             halt: Some(halt),
             ..Self::untouched(cursor, Stock { count: 0, sale: 0 })
@@ -542,14 +581,14 @@ impl Outcome {
     }
 
     /// Whether anything changes that the stock row's version has to show.
-    pub(crate) fn touches_stock(&self, before: Stock) -> bool {
+    pub fn touches_stock(&self, before: Stock) -> bool {
         self.stock != before || !self.orders.is_empty() || !self.moves.is_empty()
     }
 }
 
 impl Halt {
     /// Its kind, in a word for a label.
-    pub(crate) const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Hole { .. } => "hole",
             Self::Beginning { .. } => "beginning",
@@ -565,7 +604,7 @@ impl Halt {
 
 impl Alarm {
     /// Its kind, in a word for a label.
-    pub(crate) const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "refused",
             Self::PaidWithoutUnits { .. } => "paid_without_units",

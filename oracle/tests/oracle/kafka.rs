@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The events of the sale, one a message.
 type Log = Vec<Value>;
 
+/// What is done, what it breaks, and words of the evidence.
+type Damage<'a> = (&'a str, &'a dyn Fn(&mut Log), &'a [Name], &'a [&'a str]);
+
 pub(crate) fn every_damage(stage: &Stage) {
     let log = read(stage);
     let find = |log: &Log, kind: &str, rid: &str| {
@@ -26,7 +29,7 @@ pub(crate) fn every_damage(stage: &Stage) {
             .unwrap()
     };
     let rids = &stage.rids;
-    let damages: [(&str, &dyn Fn(&mut Log), &[Name], &[&str]); 9] = [
+    let damages: [Damage<'_>; 9] = [
         ("nothing", &|_| (), &[], &[]),
         (
             "everything is sent again, as any relay may",

@@ -33,13 +33,14 @@ pub(crate) fn tells(stage: &Stage) {
     }
     assert!(!table.contains("BROKEN"), "{table}");
 
-    let output = run(stage, &[], None);
+    let output = run(stage, &["--watch", "1"], None);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let table = text(&output.stdout);
     assert!(
         table.contains("not checked: no clients' records were given"),
         "{table}"
     );
+    assert!(table.contains("always"), "{table}");
 
     stage.db.query("UPDATE stock SET sale = sale + 1").unwrap();
     let output = run(stage, &["--json"], Some(&record));

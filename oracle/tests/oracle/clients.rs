@@ -44,7 +44,8 @@ pub(crate) fn every_damage(stage: &Stage) {
         }
         kept
     };
-    let damages: [(&str, String, &[Name], &[&str]); 12] = [
+    let refused = json!({"answer": "refused", "why": "404"});
+    let damages: [(&str, String, &[Name], &[&str]); 15] = [
         (
             "the last line is torn",
             format!("{record}{}", r#"{"call":9001,"at":"#),
@@ -125,6 +126,33 @@ pub(crate) fn every_damage(stage: &Stage) {
             },
             &[Name::Undersell],
             &["u20: told \"sold out\" when he asked for 1, and 3 or more were available"],
+        ),
+        (
+            "the shop turned away who has it still held, which will lapse",
+            call(9001, now_ms, "u7", one(), refused.clone()) + &without("u7"),
+            &[],
+            &[],
+        ),
+        (
+            "what was sold, its buyer was told that he does not get",
+            call(
+                9001,
+                now_ms,
+                "u1",
+                json!({"op": "try", "qty": 2}),
+                refused.clone(),
+            ) + &without("u1"),
+            &[Name::NoPhantom],
+            &["of u1: it was sold to a buyer who was told that it was not"],
+        ),
+        (
+            "what was given up, nobody gave up",
+            record.replace(
+                r#""answer":"cancelled""#,
+                r#""answer":"refused","why":"409""#,
+            ),
+            &[Name::NoPhantom],
+            &["of u3: it was given up, and nobody cancelled it"],
         ),
         (
             "nobody asked for what was granted",

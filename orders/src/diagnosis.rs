@@ -4,52 +4,62 @@ use seckill_protocol::EventId;
 
 /// What is seen of a sale in Redis and in MySQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub struct Seen {
     /// MySQL's cursor; `0-0` if it has nothing.
-    pub(super) cursor: EventId,
+    pub cursor: EventId,
     /// `stock.sale`.
-    pub(super) sale: i64,
+    pub sale: i64,
     /// The sale in Redis, if there is one.
-    pub(super) copy: Option<Copy>,
+    pub copy: Option<Copy>,
     /// The last event on the topic that MySQL can take before it meets the next epoch of Redis;
     /// `None`: there is nothing on the topic that MySQL does not have.
-    pub(super) on_topic: Option<EventId>,
+    pub on_topic: Option<EventId>,
     /// Whether `recover` has paused it, in this run or in one that was cut off.
-    pub(super) recovering: bool,
+    pub recovering: bool,
     /// Whether this run has put everything back.
-    pub(super) is_filled: bool,
+    pub is_filled: bool,
 }
 
 /// The sale in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Copy {
-    pub(super) is_fenced: bool,
-    pub(super) head: EventId,
+pub struct Copy {
+    /// Whether it waits until MySQL has been compared with it.
+    pub is_fenced: bool,
+    /// The last event there.
+    pub head: EventId,
     /// The first event there that MySQL does not have.
-    pub(super) next: Option<Next>,
+    pub next: Option<Next>,
 }
 
 /// The first event in Redis after MySQL's cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Next {
-    pub(super) id: EventId,
-    pub(super) kind: Kind,
+pub struct Next {
+    /// Its number.
+    pub id: EventId,
+    /// What it says.
+    pub kind: Kind,
 }
 
 /// What kind of event it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A sale was created with so many units gone.
-    Opened { sold: u64 },
+    Opened {
+        /// So many.
+        sold: u64,
+    },
     /// A node took over, with a copy up to `previous`.
-    Epoch { previous: EventId },
+    Epoch {
+        /// The last event of the copy.
+        previous: EventId,
+    },
     /// Anything else.
     Other,
 }
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// The topic has events up to this one that MySQL does not have yet: wait until it has them.
     AwaitTopic(EventId),
     /// The log in Redis goes on where MySQL is, and it stands still until MySQL has this event: wait.
@@ -69,16 +79,22 @@ pub(super) enum Step {
     /// There is no sale in Redis, and MySQL has nothing of one either.
     NeverBegan,
     /// Redis was set back to an earlier state, without a new epoch since.
-    SetBack { head: EventId },
+    SetBack {
+        /// The last event there.
+        head: EventId,
+    },
     /// MySQL has less than Redis was told that it has.
-    MysqlLost { has_to_be: EventId },
+    MysqlLost {
+        /// What it should have.
+        has_to_be: EventId,
+    },
 }
 
 // === impl Step ===
 
 impl Step {
     /// Whether it would be another one if there were something on the topic.
-    pub(super) const fn needs_the_topic(self) -> bool {
+    pub const fn needs_the_topic(self) -> bool {
         matches!(
             self,
             Self::Create | Self::PutBack | Self::NeverBegan | Self::MysqlLost { .. }
@@ -87,7 +103,7 @@ impl Step {
 }
 
 /// Says what is to be done next.
-pub(super) fn next_step(seen: &Seen) -> Step {
+pub fn next_step(seen: &Seen) -> Step {
     let cursor = seen.cursor;
     let on_topic = seen.on_topic.filter(|last| *last > cursor);
     let Some(copy) = &seen.copy else {

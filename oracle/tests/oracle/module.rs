@@ -4,9 +4,12 @@ use crate::stage::{SID, Stage, setting};
 use seckill_oracle::{Name, Setting, Sources};
 use std::time::Duration;
 
+/// What is done, what it breaks, and words of the evidence.
+type Damage<'a> = (&'a str, &'a dyn Fn(), &'a [Name], &'a [&'a str]);
+
 pub(crate) fn every_damage(stage: &Stage) {
     let rids = &stage.rids;
-    let damages: [(&str, &dyn Fn(), &[Name], &[&str]); 6] = [
+    let damages: [Damage<'_>; 6] = [
         ("nothing", &|| (), &[], &[]),
         (
             "the sale is deleted",
@@ -141,4 +144,15 @@ fn without_a_topic(stage: &Stage) {
         &[],
     );
     stage.mend_mysql();
+    let _: redis::Value = stage.ask(&["DEL", SID]);
+    stage.finds(
+        "there is no topic, and the sale is deleted",
+        &sources,
+        &[Name::NoLoss],
+        &[
+            "a reservation that the module has forgotten",
+            "no such sale",
+        ],
+    );
+    stage.mend_module();
 }

@@ -7,33 +7,33 @@
 //! written: 100,000 acceptances without a broker took 1.21 s, and 2.47 s with a row for each (medians
 //! of five runs in turn, two busy cores).
 
-use super::status::Status;
+use crate::status::Status;
 use seckill_protocol::{EventId, Uid};
 
 /// One step of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Transition {
+pub struct Transition {
     /// Which reservation.
-    pub(crate) rid: EventId,
+    pub rid: EventId,
     /// The event that caused it.
-    pub(crate) event: EventId,
+    pub event: EventId,
     /// When that was decided, Unix time in milliseconds.
-    pub(crate) at_ms: u64,
+    pub at_ms: u64,
     /// Where the order stood; `None`: there was none.
-    pub(crate) from: Option<Status>,
+    pub from: Option<Status>,
     /// Where it stands now.
-    pub(crate) to: Status,
+    pub to: Status,
     /// Who decided it.
-    pub(crate) who: Who,
+    pub who: Who,
     /// For people.
-    pub(crate) note: String,
+    pub note: String,
     /// Buyer and units of an order that MySQL takes no row for.
-    pub(crate) rowless: Option<(Uid, u32)>,
+    pub rowless: Option<(Uid, u32)>,
 }
 
 /// Who decided a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub enum Who {
     /// The module: it is an event of the log.
     Module,
     /// This program, because MySQL would not have it otherwise.
@@ -44,22 +44,22 @@ pub(crate) enum Who {
 
 /// A payment that is to be refunded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refund {
+pub struct Refund {
     /// Which reservation.
-    pub(crate) rid: EventId,
+    pub rid: EventId,
     /// Whose it is.
-    pub(crate) uid: Box<str>,
+    pub uid: Box<str>,
     /// How many units were paid for.
-    pub(crate) qty: u32,
+    pub qty: u32,
     /// Since when it is due, Unix time in milliseconds.
-    pub(crate) at_ms: u64,
+    pub at_ms: u64,
     /// Why.
-    pub(crate) reason: Reason,
+    pub reason: Reason,
 }
 
 /// Why a payment is to be refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub enum Reason {
     /// The hold had ended, and the module had no units any more or was told to take none.
     LatePayment,
     /// MySQL had no units.
@@ -72,7 +72,7 @@ pub(crate) enum Reason {
 
 impl Who {
     /// The word in the column.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Module => "module",
             Self::Worker => "worker",
@@ -85,7 +85,7 @@ impl Who {
 
 impl Reason {
     /// The word in the column.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::LatePayment => "late_payment",
             Self::NoUnits => "no_units",

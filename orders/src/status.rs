@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Where an order stands: a reservation's state, or `refused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Status {
+pub enum Status {
     /// Not paid for yet.
     Held,
     /// Paid for.
@@ -30,7 +30,7 @@ impl Status {
     ];
 
     /// The word in the column.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Confirmed => "confirmed",
@@ -41,7 +41,7 @@ impl Status {
     }
 
     /// Reads the column.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
+    pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }

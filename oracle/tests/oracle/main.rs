@@ -3,12 +3,17 @@
 //!
 //! | file | about |
 //! | --- | --- |
-//! | `stage.rs` | the servers, the sale, and what it takes to damage and mend them |
+//! | `stage.rs`, `buyers.rs` | the servers, the sale, and what it takes to damage and mend them |
 //! | `mysql.rs`, `kafka.rs`, `module.rs`, `clients.rs` | damage to what each source says |
 //! | `program.rs` | the program: its output and its exit codes |
+//! | `failover.rs` | a primary that is lost with what its replica did not have |
 
 #[cfg(test)]
+mod buyers;
+#[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod failover;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
