@@ -15,4 +15,7 @@ pub(crate) struct Cli {
     /// How many buyers come in each round
     #[arg(long, env = "BUYERS", default_value_t = 3000, value_parser = clap::value_parser!(u32).range(10..))]
     pub(crate) buyers: u32,
+    /// Say what would happen in each round, and do nothing
+    #[arg(long)]
+    pub(crate) show: bool,
 }

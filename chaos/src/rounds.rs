@@ -25,12 +25,17 @@ struct Played {
 /// # Errors
 /// If a round cannot even be tried.
 pub(crate) async fn play(cli: &Cli) -> Result<bool> {
+    let seeds = (0..cli.rounds).map(|number| cli.seed.wrapping_add(number));
+    if cli.show {
+        seeds.for_each(|seed| line(&Schedule::of(seed, cli.buyers).to_string()));
+        return Ok(true);
+    }
     let has_kafka = Kafka::available();
     ensure!(has_kafka.is_ok(), "{}", has_kafka.err().unwrap_or_default());
     let mut all = Vec::new();
-    for number in 0..cli.rounds {
-        line(&format!("round {} of {}", number + 1, cli.rounds));
-        let played = one(cli.seed.wrapping_add(number), cli.buyers).await?;
+    for (number, seed) in (1..).zip(seeds) {
+        line(&format!("round {number} of {}", cli.rounds));
+        let played = one(seed, cli.buyers).await?;
         line(&played.said(cli.buyers));
         all.push(played);
     }

@@ -74,7 +74,7 @@ impl Stage {
             let surrounded = place.with_clock(&clock);
             let worker = Worker::start_with(&surrounded, &settings, watchdog.environment())?;
             let name = Victim::Worker(number);
-            let worker = Watched::new(name, worker).with_clock(clock);
+            let worker = Watched::new(&name, worker).with_clock(clock);
             parts.push((name, Arc::new(worker.with_watchdog(watchdog))));
         }
         let [one, _] = &servers.redis;
@@ -89,9 +89,9 @@ impl Stage {
             let proxy = Proxy::start(&place.with_clock(&clock), &settings)?;
             lines.lead(Line::BuyersToProxy(number), port_of(&proxy.address())?)?;
             let name = Victim::Proxy(number);
-            parts.push((name, Arc::new(Watched::new(name, proxy).with_clock(clock))));
+            parts.push((name, Arc::new(Watched::new(&name, proxy).with_clock(clock))));
         }
-        parts.push((Victim::Shop, Arc::new(Watched::new("shop", shop))));
+        parts.push((Victim::Shop, Arc::new(Watched::new(&"shop", shop))));
         Ok(Self {
             place,
             lines,

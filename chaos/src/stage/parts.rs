@@ -6,6 +6,7 @@ use crate::fault::Victim;
 use crate::schedule::PAIR;
 use anyhow::{Context, Result};
 use seckill_testbed::{Clock, Disk, MariaDb, Part};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,11 +44,11 @@ pub(crate) struct Parts {
 // === impl Watched ===
 
 impl Watched {
-    pub(super) fn new(name: impl ToString, part: impl Part + Send + 'static) -> Self {
+    pub(super) fn new(name: &impl Display, part: impl Part + Send + 'static) -> Self {
         Self::shared(name, Arc::new(Mutex::new(part)))
     }
 
-    fn shared(name: impl ToString, part: Arc<Mutex<dyn Part + Send>>) -> Self {
+    fn shared(name: &impl Display, part: Arc<Mutex<dyn Part + Send>>) -> Self {
         Self {
             name: name.to_string(),
             part,
@@ -157,13 +158,13 @@ impl Parts {
     pub(super) fn new(mut programs: Vec<(Victim, Arc<Watched>)>, servers: Servers) -> Self {
         let mariadb = Arc::new(Mutex::new(servers.mariadb));
         let watched: Arc<Mutex<dyn Part + Send>> = mariadb.clone();
-        let watched = Watched::shared("mariadb", watched).with_disk(servers.mariadb_disk);
+        let watched = Watched::shared(&"mariadb", watched).with_disk(servers.mariadb_disk);
         programs.push((Victim::MariaDb, Arc::new(watched)));
-        let kafka = Watched::new("kafka", servers.kafka).with_disk(servers.kafka_disk);
+        let kafka = Watched::new(&"kafka", servers.kafka).with_disk(servers.kafka_disk);
         programs.push((Victim::Kafka, Arc::new(kafka)));
         let [one, other] = servers.redis;
         let redis = |name: &str, node: RedisNode| {
-            let watched = Watched::new(name, node.server);
+            let watched = Watched::new(&name, node.server);
             Arc::new(watched.with_clock(node.clock).with_disk(node.disk))
         };
         Self {

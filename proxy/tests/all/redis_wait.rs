@@ -20,7 +20,7 @@ fn start(name: &str) -> (Stand, Redis) {
         settings
             .with("redis.durability", "replica")
             .with("redis.deadline_ms", 300)
-            .with("shop.callback", callback)
+            .with("shop.callback", callback.clone())
     });
     (stand, replica)
 }
