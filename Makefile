@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker fuzz clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker fuzz chaos clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -91,11 +91,21 @@ bench-worker: kafka ## How quickly acceptances become orders: QUICK=1 ONLY=rate,
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-worker -p seckill-bench
 	@$(bin)/seckill-bench worker $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
-fuzz: ## Look for what breaks the rules: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events
+fuzz: kafka ## Look for what breaks rules or programs: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events|proxy|module|worker
 	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-attack
 	@echo "== tests of properties, from another seed than make test's"
 	@$(cargo) test --quiet $(packages)
 	@scripts/fuzz.sh long $(or $(SECONDS_EACH),600) $(TARGET)
+
+chaos: kafka ## Break a sale again and again, and have the oracle judge it: ROUNDS=10 SEED=1 BUYERS=3000
+	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-sample-shop -p seckill-chaos
+	@$(bin)/seckill-chaos
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet

@@ -271,7 +271,8 @@ impl Gate {
             .ok_or_else(|| self.odd(&format!("unexpected answer to GET: {answer:?}")))
     }
 
-    /// Confirms or cancels a reservation. Repeating it changes nothing.
+    /// Confirms or cancels a reservation. Repeating it changes nothing. Where an acceptance counts
+    /// only when a replica has it, so does this: somebody has paid.
     ///
     /// # Errors
     /// [`NotSettled`] says whether it makes sense to ask again.
@@ -297,13 +298,22 @@ impl Gate {
                 question
             }
         };
-        match self.servers.ask(&key, &question).await {
-            Ok(_) => Ok(()),
+        // Of the server that answers, or of one that then vouches for nothing.
+        let life = self.servers.life(&key);
+        let (life, settled) = match self.servers.ask(&key, &question).await {
+            Ok((life, _)) => (life, Ok(())),
             Err(Trouble::Failed(error)) if is_final(&error) => {
-                Err(NotSettled::Refused(error.to_string()))
+                (life, Err(NotSettled::Refused(error.to_string())))
             }
-            Err(trouble) => Err(NotSettled::Unknown(trouble.to_string())),
+            Err(trouble) => return Err(NotSettled::Unknown(trouble.to_string())),
+        };
+        // A "no" counts as well: it may have written down that the payment is owed back.
+        if self.copies {
+            let until = Instant::now() + self.deadline;
+            let copied = self.servers.copied(&key, life, until).await;
+            copied.map_err(|trouble| NotSettled::Unknown(trouble.to_string()))?;
         }
+        settled
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {

@@ -132,7 +132,8 @@ impl Limits {
     /// What is wrong with a head as it came, from its first line to the empty one.
     ///
     /// # Errors
-    /// [`Problem::UriTooLong`] or [`Problem::HeadTooLong`].
+    /// [`Problem::UriTooLong`], [`Problem::HeadTooLong`], or [`Problem::BadRequest`] for a first line
+    /// of other than three words: who stands before us may have taken another part of it for the path.
     pub(crate) fn check_head(&self, head: &[u8]) -> Result<(), Problem> {
         let start = head.iter().position(|b| !matches!(b, b'\r' | b'\n'));
         let head = head.get(start.unwrap_or(0)..).unwrap_or_default();
@@ -147,7 +148,11 @@ impl Limits {
         if lines > self.head_count.saturating_add(2) {
             return Err(Problem::HeadTooLong);
         }
-        Ok(())
+        if is_three_words(head) {
+            Ok(())
+        } else {
+            Err(Problem::BadRequest)
+        }
     }
 
     /// The same of a head that has come in frames.
@@ -182,6 +187,14 @@ impl Limits {
     }
 }
 
+/// Whether the first line has two blanks and no control characters.
+fn is_three_words(head: &[u8]) -> bool {
+    let mut line = head.split(|&b| b == b'\n').next().unwrap_or_default();
+    line = line.strip_suffix(b"\r").unwrap_or(line);
+    let blanks = line.iter().filter(|&&b| b == b' ').count();
+    blanks == 2 && !line.iter().any(|b| b.is_ascii_control())
+}
+
 fn uri_bytes(uri: &Uri) -> usize {
     uri.path_and_query()
         .map_or(0, |target| target.as_str().len())
@@ -214,7 +227,16 @@ mod tests {
         assert_eq!(check(&format!("\r\n\r\n{}", head(10, 64))), Ok(()));
         assert_eq!(check(&head(11, 1)), Err(Problem::HeadTooLong));
         assert_eq!(check(&head(0, 65)), Err(Problem::UriTooLong));
-        assert_eq!(check("GET\r\n\r\n"), Ok(()));
+        for line in [
+            "GET",
+            "GET /",
+            "GET / x HTTP/1.1",
+            "GET /\u{f} HTTP/1.1",
+            "GET\t/ HTTP/1.1",
+        ] {
+            let head = format!("{line}\r\n\r\n");
+            assert_eq!(check(&head), Err(Problem::BadRequest), "{line:?}");
+        }
         assert_eq!(check(&head(10, 1).replace('\r', "")), Ok(()));
         assert_eq!(
             check(&head(11, 1).replace('\r', "")),

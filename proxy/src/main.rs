@@ -6,6 +6,7 @@
 //! * `front`: whether there is room for it (`guests`), and whether its head arrives in time
 //! * `limits`: whether it asks for too much
 //! * `fast`: whether it is a plain buy, which is decided before pingora has it
+//! * `framing`: whether there is one way to read where it ends
 //! * `route`: whether it is a buy
 //! * `client`: where it comes from, and whether that is too often (`limit`)
 //! * `buyer`: who buys, by what a peer says, a `token` or a `cookie`, and from whose page (`origin`)
@@ -56,6 +57,7 @@ mod desk;
 mod doors;
 mod fast;
 mod forward;
+mod framing;
 mod front;
 mod gate;
 mod guests;

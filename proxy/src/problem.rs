@@ -232,7 +232,7 @@ impl Problem {
                 "Bad request",
                 400,
                 "bad_request",
-                "Expected the path in its plain spelling, and no header that overrides the method."
+                "Expected one Host, one length, the path in its plain spelling, and no header that overrides the method."
             ),
             Self::UnknownSale => text!("Unknown sale", 404, "unknown_sale"),
             Self::UnknownReservation => text!("Unknown reservation", 404, "unknown_reservation"),

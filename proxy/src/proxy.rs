@@ -5,6 +5,7 @@ use crate::body;
 use crate::desk::{Asked, Decision, Desk, Unasked};
 use crate::fast::Decided;
 use crate::forward::Forward;
+use crate::framing;
 use crate::ledger::{Exchange, Ledger, Notes};
 use crate::problem::Problem;
 use crate::shop::{Attempts, Shop, must_not_repeat};
@@ -14,7 +15,7 @@ use crate::spelling;
 use crate::throttle::Throttle;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HOST};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -146,6 +147,10 @@ impl Proxy {
 
     async fn answer(&self, session: &mut Session, answer: Answer) -> Result<bool> {
         body::drain(session).await;
+        self.send(session, answer).await
+    }
+
+    async fn send(&self, session: &mut Session, answer: Answer) -> Result<bool> {
         if answer.send(session).await.is_err() {
             session.set_keepalive(None);
         }
@@ -203,12 +208,23 @@ impl ProxyHttp for Proxy {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(KEEPALIVE_S));
         }
+        if framing::is_in_chunks(&session.req_header().headers) {
+            session.set_keepalive(None);
+        }
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_read_timeout(Some(request.site.limits.body));
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, request: &mut Request) -> Result<bool> {
+        let head = session.req_header();
+        if !session.is_http2() && framing::is_doubtful(head.version, &head.headers) {
+            // Nor is the body read, of which nobody knows where it ends.
+            session.set_keepalive(None);
+            let problem = Problem::BadRequest;
+            request.notes.code = problem.into();
+            return self.send(session, problem.into()).await;
+        }
         let decision = match request.decision.take() {
             Some(decision) => decision,
             None => self.decide(session, request).await,
@@ -341,6 +357,10 @@ impl ProxyHttp for Proxy {
         clients.introduce(peer(session), scheme, upstream)?;
         if must_not_repeat(&session.req_header().method) {
             upstream.insert_header(CONNECTION, "close")?;
+        }
+        if !upstream.headers.contains_key(HOST) {
+            // HTTP/1.0 needs none, and the shop is asked in HTTP/1.1.
+            upstream.insert_header(HOST, "")?;
         }
         Ok(())
     }

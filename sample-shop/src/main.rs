@@ -1,7 +1,7 @@
 //! A shop of a few pages, to stand behind the proxy in the demo and in tests.
 //!
 //! * `GET /`: the product
-//! * `POST /seckill/{sid}`: the checkout of a route in mode `forward`; answers what it was told, in
+//! * `POST /seckill/{sid}`, `POST /checkout/{sid}`: the checkout of a route in mode `forward`; answers what it was told, in
 //!   `told` with everything that is needed to check a signature (`docs/verify.md`).
 //!   `?answer=409` makes it answer that, `?delay_ms=500` makes it slow
 //! * `GET /orders`: how often each reservation was checked out
@@ -70,6 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let shop = axum::Router::new()
         .route("/", get(async || Html(PAGE)))
         .route("/seckill/{sid}", post(checkout).get(product))
+        .route("/checkout/{sid}", post(checkout))
         .route("/orders", get(orders))
         .with_state(Orders::default())
         .route("/echo", any(echo))

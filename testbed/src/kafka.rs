@@ -50,6 +50,8 @@ pub struct Kafka {
     port: Port,
     _controller_port: Port,
     secured: Option<Secured>,
+    /// Where it listens for those who reach it at another port.
+    behind: Vec<Port>,
 }
 
 /// A listener that wants TLS, with a certificate of an authority, and a name and a password.
@@ -89,7 +91,16 @@ impl Kafka {
     /// # Errors
     /// If it is not [available](Kafka::available) or does not start.
     pub fn start(place: &Place) -> Result<Self> {
-        Self::launch(place, None)
+        Self::launch(place, None, &[])
+    }
+
+    /// The same, and for each of these ports it has one more [listener](Kafka::port_behind), whose
+    /// clients are told to connect to that port: something there passes on what is said.
+    ///
+    /// # Errors
+    /// As for [`Kafka::start`].
+    pub fn start_behind(place: &Place, ports: &[u16]) -> Result<Self> {
+        Self::launch(place, None, ports)
     }
 
     /// The same, and it listens at [another address](Kafka::secure_brokers), too: with TLS, for
@@ -99,10 +110,10 @@ impl Kafka {
     /// # Errors
     /// As for [`Kafka::start`], or if the authority makes no certificate.
     pub fn start_secured(place: &Place, authority: &Authority) -> Result<Self> {
-        Self::launch(place, Some(authority))
+        Self::launch(place, Some(authority), &[])
     }
 
-    fn launch(place: &Place, authority: Option<&Authority>) -> Result<Self> {
+    fn launch(place: &Place, authority: Option<&Authority>, before: &[u16]) -> Result<Self> {
         let java = tools::installed("java")?;
         let home = place.home("kafka")?;
         let port = home.port("port")?;
@@ -117,6 +128,13 @@ impl Kafka {
             lines = with_secure_listener(&lines, folder, port.number(), authority)?;
             let password = home.password()?;
             secured = Some(Secured { port, password });
+        }
+        let mut behind = Vec::new();
+        for (number, announced) in (1..).zip(before) {
+            let port = home.port(&format!("port-behind-{number}"))?;
+            let name = format!("BEHIND{number}");
+            lines = with_listener(&lines, &name, "PLAINTEXT", port.number(), *announced);
+            behind.push(port);
         }
         fs::write(&properties, lines)?;
         let log4j = folder.join("log4j2.xml");
@@ -173,7 +191,14 @@ impl Kafka {
             port,
             _controller_port: controller_port,
             secured,
+            behind,
         })
+    }
+
+    /// Where the listener is whose clients are told to connect to the port of this
+    /// [number](Kafka::start_behind).
+    pub fn port_behind(&self, number: usize) -> Option<u16> {
+        self.behind.get(number).map(Port::number)
     }
 
     /// The address for clients that prove who they are, `host:port`, and the password of the user
@@ -236,7 +261,7 @@ fn server_properties(data: &Path, port: u16, controller_port: u16) -> String {
     )
 }
 
-/// Adds a listener to those of the properties.
+/// Adds a listener that wants TLS.
 fn with_secure_listener(
     properties: &str,
     folder: &Path,
@@ -248,19 +273,9 @@ fn with_secure_listener(
     let keystore = folder.join("keystore.pem");
     let pem = [fs::read_to_string(key)?, fs::read_to_string(cert)?].concat();
     fs::write(&keystore, pem)?;
-    let mut lines: Vec<String> = Vec::new();
-    for line in properties.lines() {
-        let added = match line.split_once('=') {
-            Some(("listeners" | "advertised.listeners", _)) => {
-                format!(",SASL_SSL://127.0.0.1:{port}")
-            }
-            Some(("listener.security.protocol.map", _)) => ",SASL_SSL:SASL_SSL".to_owned(),
-            _ => String::new(),
-        };
-        lines.push(format!("{line}{added}"));
-    }
+    let mut lines = with_listener(properties, "SASL_SSL", "SASL_SSL", port, port);
     let login = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
-    lines.extend([
+    let more = [
         format!("sasl.enabled.mechanisms={MECHANISM}"),
         format!(
             "listener.name.sasl_ssl.{}.sasl.jaas.config={login}",
@@ -271,6 +286,27 @@ fn with_secure_listener(
         format!("ssl.keystore.location={}", keystore.display()),
         "ssl.truststore.type=PEM".to_owned(),
         format!("ssl.truststore.location={}", authority.cert().display()),
-    ]);
-    Ok(lines.join("\n") + "\n")
+    ];
+    lines.push_str(&(more.join("\n") + "\n"));
+    Ok(lines)
+}
+
+/// Adds a listener of this name to those of the properties.
+fn with_listener(
+    properties: &str,
+    name: &str,
+    protocol: &str,
+    port: u16,
+    announced: u16,
+) -> String {
+    let added = |line: &str| match line.split_once('=') {
+        Some(("listeners", _)) => format!(",{name}://127.0.0.1:{port}"),
+        Some(("advertised.listeners", _)) => format!(",{name}://127.0.0.1:{announced}"),
+        Some(("listener.security.protocol.map", _)) => format!(",{name}:{protocol}"),
+        _ => String::new(),
+    };
+    let lines = properties.lines();
+    lines
+        .map(|line| format!("{line}{}\n", added(line)))
+        .collect()
 }

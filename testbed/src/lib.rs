@@ -52,7 +52,9 @@
 //! | `identity.rs` | a pid that cannot be mistaken for a later process |
 //! | `port.rs` | a loopback port that nobody else takes |
 //! | `tools.rs` | where programs, shipped files and caches are |
-//! | `clock.rs`, `clock/clock.c` | a time of day that a test controls |
+//! | `clock.rs`, `preload/clock.c` | a time of day that a test controls |
+//! | `disk.rs`, `preload/disk.c` | a disk that a test fills |
+//! | `preload.rs` | how a program is shown such a thing |
 //! | `redis.rs`, `mariadb.rs`, `kafka.rs` | the servers |
 //! | `sentinel.rs` | who watches over a primary and its replicas |
 //! | `authority.rs` | certificates for TLS |
@@ -63,6 +65,7 @@
 mod authority;
 mod clock;
 mod cluster;
+mod disk;
 mod home;
 mod identity;
 mod kafka;
@@ -71,6 +74,7 @@ mod nginx;
 mod part;
 mod place;
 mod port;
+mod preload;
 mod process;
 mod programs;
 mod redis;
@@ -81,6 +85,7 @@ mod tools;
 pub use crate::authority::{Authority, Certificate};
 pub use crate::clock::Clock;
 pub use crate::cluster::{Cluster, SlotMove};
+pub use crate::disk::Disk;
 pub use crate::kafka::Kafka;
 pub use crate::mariadb::MariaDb;
 pub use crate::nginx::Nginx;

@@ -1,6 +1,7 @@
 //! The folder that parts live in, and how long they live.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -11,15 +12,22 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::home::Home;
 use crate::identity::Identity;
+use crate::preload::{self, Preload};
 
 /// How long a part may take to stop when it is asked to.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder with one folder a part. Parts keep the place alive, so it may be dropped before them.
 #[derive(Clone, Debug)]
-pub struct Place(Arc<Inner>);
+pub struct Place {
+    inner: Arc<Inner>,
+    /// What the parts are shown that are started through this handle.
+    preloads: Vec<Preload>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -76,16 +84,43 @@ impl Place {
     }
 
     fn new(folder: PathBuf, lifetime: Lifetime) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             folder,
             lifetime,
             parts: Mutex::default(),
-        }))
+        });
+        Self {
+            inner,
+            preloads: Vec::new(),
+        }
+    }
+
+    /// The same place. Parts that are started through it see this clock, over restarts too.
+    #[must_use]
+    pub fn with_clock(&self, clock: &Clock) -> Self {
+        self.with_preload(clock.preload())
+    }
+
+    /// The same place. Parts that are started through it write to this disk, over restarts too.
+    #[must_use]
+    pub fn with_disk(&self, disk: &Disk) -> Self {
+        self.with_preload(disk.preload())
+    }
+
+    fn with_preload(&self, preload: Preload) -> Self {
+        let mut place = self.clone();
+        place.preloads.push(preload);
+        place
+    }
+
+    /// What the parts that are started through it have in their environment because of that.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        preload::environment(&self.preloads)
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.0.folder
+        &self.inner.folder
     }
 
     /// The names of the parts that run here, whoever started them, the last started first.
@@ -135,7 +170,11 @@ impl Place {
 
     /// The home of a new part: `redis`, and for the second one `redis-2`.
     pub(crate) fn home(&self, kind: &str) -> Result<Home> {
-        let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self
+            .inner
+            .parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count = parts.entry(kind.to_owned()).or_insert(0);
         *count += 1;
         let name = if *count == 1 {
@@ -148,11 +187,11 @@ impl Place {
     }
 
     pub(crate) fn is_detached(&self) -> bool {
-        matches!(self.0.lifetime, Lifetime::Detached)
+        matches!(self.inner.lifetime, Lifetime::Detached)
     }
 
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self.0.lifetime, Lifetime::Temporary(_))
+        matches!(self.inner.lifetime, Lifetime::Temporary(_))
     }
 }
 

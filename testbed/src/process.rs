@@ -244,6 +244,7 @@ fn spawn(place: &Place, plan: &Plan) -> Result<(Body, u64)> {
     command
         .arg(&plan.program)
         .args(&plan.arguments)
+        .envs(place.environment())
         .envs(plan.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&plan.home.folder);
     command

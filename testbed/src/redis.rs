@@ -55,7 +55,6 @@ struct Extras<'a> {
     tool: &'a [&'a str],
     /// Lines of configuration.
     lines: &'a [&'a str],
-    clock: Option<&'a Clock>,
     /// Whether it is a Redis without the module.
     is_bare: bool,
 }
@@ -123,14 +122,7 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`].
     pub fn start_with_clock(place: &Place, lines: &[&str], clock: &Clock) -> Result<Self> {
-        let home = place.home(KIND)?;
-        let password = home.password()?;
-        let extras = Extras {
-            lines,
-            clock: Some(clock),
-            ..Extras::default()
-        };
-        Self::start_server(place, home, extras, password)
+        Self::start_with(&place.with_clock(clock), lines)
     }
 
     /// Starts a server that listens for TLS, too, and lets in only who has a certificate of the same
@@ -177,7 +169,15 @@ impl Redis {
     /// # Errors
     /// As for [`Redis::start`], or if it does not reach its primary.
     pub fn start_replica(place: &Place, primary: &Self) -> Result<Self> {
-        let line = format!("replicaof 127.0.0.1 {}", primary.port());
+        Self::start_replica_through(place, primary, primary.port())
+    }
+
+    /// The same, and it reaches its primary at another port, where something passes on what is said.
+    ///
+    /// # Errors
+    /// As for [`Redis::start_replica`].
+    pub fn start_replica_through(place: &Place, primary: &Self, port: u16) -> Result<Self> {
+        let line = format!("replicaof 127.0.0.1 {port}");
         let password = primary.password.clone();
         let extras = Extras {
             lines: &[&line],
@@ -315,7 +315,7 @@ impl Redis {
             home,
             program,
             arguments,
-            environment: extras.clock.map(Clock::environment).unwrap_or_default(),
+            environment: Vec::new(),
             ready_within: START_LIMIT,
             probe: Box::new(move |_| is_ready(&url)),
         };

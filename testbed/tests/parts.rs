@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use seckill_testbed::{
-    Clock, Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
+    Clock, Cluster, Disk, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User,
+    Worker,
 };
 
 #[test]
@@ -127,6 +128,65 @@ fn the_time_of_day_of_a_redis_follows_its_clock_forwards_and_backwards() -> Resu
 
     redis.restart()?;
     assert_eq!(time_us(&redis)?, 1_000_000_000_122_000, "over a restart");
+    Ok(())
+}
+
+#[test]
+fn a_clock_can_be_wrong_and_go_on() -> Result<()> {
+    let place = Place::temporary("redis-wrong-clock")?;
+    let clock = Clock::new(&place)?;
+    let redis = Redis::start(&place.with_clock(&clock))?;
+    let mut connection = redis.connect(User::Anything)?;
+    let mut wrong_by_s = || -> Result<i64> {
+        let (seconds, _): (i64, i64) = redis::cmd("TIME").query(&mut connection)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        Ok(seconds - i64::try_from(now)?)
+    };
+    for by_s in [3600, -3600, 0] {
+        clock.shift_ms(by_s * 1000)?;
+        let found = wrong_by_s()?;
+        assert!((found - by_s).abs() <= 2, "{found} s instead of {by_s} s");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_redis_on_a_full_disk_answers_no_write_and_comes_back_when_there_is_room() -> Result<()> {
+    let place = Place::temporary("redis-full")?;
+    let disk = Disk::new(&place)?;
+    let mut redis = Redis::start(&place.with_disk(&disk))?;
+    let set = |redis: &Redis, value: u32| -> Result<()> {
+        let mut connection = redis.connect(User::Anything)?;
+        Ok(redis::cmd("SET")
+            .arg("key")
+            .arg(value)
+            .exec(&mut connection)?)
+    };
+    set(&redis, 1)?;
+    disk.set_full(true)?;
+    set(&redis, 2).unwrap_err();
+    disk.set_full(false)?;
+    redis.restart()?;
+    let mut connection = redis.connect(User::Anything)?;
+    let value: u32 = redis::cmd("GET").arg("key").query(&mut connection)?;
+    assert_eq!(value, 1);
+    set(&redis, 3)
+}
+
+#[test]
+fn a_mariadb_on_a_full_disk_refuses_what_needs_room_until_there_is_some() -> Result<()> {
+    let place = Place::temporary("mariadb-full")?;
+    let disk = Disk::new(&place)?;
+    let mariadb = MariaDb::start(&place.with_disk(&disk))?;
+    mariadb.query("CREATE TABLE t (a VARCHAR(500))")?;
+    let insert = "INSERT INTO t SELECT REPEAT('x', 500) FROM seq_1_to_20000";
+    mariadb.query(insert)?;
+    disk.set_full(true)?;
+    let refusal = mariadb.query(insert).unwrap_err().to_string();
+    assert!(refusal.contains("full"), "{refusal}");
+    assert_eq!(mariadb.query("SELECT COUNT(*) FROM t")?, [["20000"]]);
+    disk.set_full(false)?;
+    mariadb.query(insert)?;
     Ok(())
 }
 

@@ -3,15 +3,24 @@
 use crate::stand::{Stand, eventually, post, request};
 use seckill_testbed::{Part, Place, Redis};
 use std::time::{Duration, Instant};
+use toml::Table;
+
+/// What the shop proves itself with.
+const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 fn start(name: &str) -> (Stand, Redis) {
     let place = Place::temporary(name).unwrap();
     let redis = Redis::start(&place).unwrap();
     let replica = Redis::start_replica(&place, &redis).unwrap();
+    let key = place.path().join("key");
+    std::fs::write(&key, KEY).unwrap();
+    let keys = format!("keys.k1 = {{ file = {key:?} }}");
+    let callback: Table = keys.parse().unwrap();
     let stand = Stand::around(place, redis, "queue", |settings| {
         settings
             .with("redis.durability", "replica")
             .with("redis.deadline_ms", 300)
+            .with("shop.callback", callback.clone())
     });
     (stand, replica)
 }
@@ -57,6 +66,46 @@ fn an_acceptance_is_told_when_a_replica_has_it_and_not_before() {
     });
     assert_eq!(stand.client().ask(&keyed).status, 200);
     assert_eq!(stand.info("1001", "held"), "3");
+}
+
+#[test]
+fn what_became_of_a_reservation_is_told_when_a_replica_has_it_and_not_before() {
+    let (stand, mut replica) = start("durable-settled");
+    stand.create("1001", &["STOCK", "100"]);
+    let buy = |uid: &str| {
+        let mut path = None;
+        eventually("an acceptance", || {
+            let answer = stand.buy("1001", uid);
+            path = answer.header("location").map(str::to_owned);
+            path.is_some()
+        });
+        path.unwrap()
+    };
+    let (paid, given_up, late) = (buy("u1"), buy("u2"), buy("u3"));
+    let shop = format!("Bearer {KEY}");
+    let ask = |method: &str, path: &str, header: (&str, &str)| {
+        stand
+            .client()
+            .ask(&request(method, path, &[header], ""))
+            .status
+    };
+    let pay = |path: &str| ask("POST", &format!("{path}/confirm"), ("Authorization", &shop));
+    let give_up = |path: &str, uid: &str| ask("DELETE", path, ("X-User-Id", uid));
+    assert_eq!(give_up(&late, "u3"), 200);
+
+    replica.freeze().unwrap();
+    for _ in 0..2 {
+        assert_eq!(pay(&paid), 503);
+        assert_eq!(give_up(&given_up, "u2"), 503);
+        // The "no" to a payment says that it is owed back.
+        assert_eq!(pay(&late), 503);
+    }
+    assert_eq!(stand.info("1001", "sold"), "1");
+    assert_eq!(stand.info("1001", "held"), "0");
+    replica.thaw().unwrap();
+    eventually("what the replica has by now is told", || pay(&paid) == 200);
+    eventually("and to who gave up", || give_up(&given_up, "u2") == 200);
+    eventually("and to who is to have his money back", || pay(&late) == 409);
 }
 
 #[test]
