@@ -220,7 +220,10 @@ fn events_that_the_broker_lost_are_sent_again_while_the_sale_goes_on() {
         over.store(true, Relaxed);
     });
     let log = shop.log_of(&worker);
-    assert!(log.contains("sale 1001: its log is sent again from"), "{log}");
+    assert!(
+        log.contains("sale 1001: its log is sent again from"),
+        "{log}"
+    );
     assert!(!log.contains("ALARM"), "{log}");
     shop.await_stored(1001);
     shop.assert_books_close(1001);
