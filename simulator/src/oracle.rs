@@ -36,6 +36,7 @@ impl Oracle {
         let Ok(Payload::Change(effects)) = Payload::decode(payload) else {
             return Err("a node sends what is no change".to_owned());
         };
+        self.is_behind |= !counts;
         let mut id = effects.after;
         for effect in effects {
             let effect = effect.map_err(|error| error.to_string())?;
@@ -83,7 +84,6 @@ impl Oracle {
             }
             _ => {}
         }
-        self.is_behind = true;
     }
 
     fn add(&mut self, id: &mut EventId, fact: Fact) -> Result<(), String> {

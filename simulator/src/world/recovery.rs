@@ -3,9 +3,9 @@
 use super::World;
 use crate::story::say;
 use seckill_orders::compare::{self, Order};
-use seckill_orders::diagnosis::{Copy, Kind, Next, Seen, Step, next_step};
+use seckill_orders::diagnosis::{Copy, Message, Next, Seen, Step, next_step, reach};
 use seckill_orders::status::Status;
-use seckill_protocol::{EventBatch, EventId, Fact, ReservationId, ReservationState, UidRef};
+use seckill_protocol::{EventBatch, EventId, ReservationId, ReservationState, UidRef};
 use seckill_sale::{Cursor, Refusal, Reservation, Sale};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -17,11 +17,12 @@ const PATIENCE: usize = 60;
 pub(crate) struct Recovery {
     /// It has put everything back.
     is_filled: bool,
-    /// The last events of the messages on the topic, when it looked.
-    topic: Option<Vec<EventId>>,
+    /// The messages on the topic, when it looked.
+    topic: Option<Vec<Message>>,
     /// What is still to be put back, and where MySQL was when it began with that.
     puts: VecDeque<Put>,
     cursor: EventId,
+    epoch: u64,
     is_filling: bool,
     joins: bool,
     waited: usize,
@@ -58,7 +59,7 @@ impl World {
 
     /// False: it is done, or gives up.
     fn next_step(&mut self, recovery: &mut Recovery) -> Result<bool, String> {
-        let Some(seen) = self.see(recovery) else {
+        let Some(seen) = self.see(recovery)? else {
             return Ok(false);
         };
         let step = next_step(&seen);
@@ -90,19 +91,26 @@ impl World {
                 Ok(false)
             }
             Step::Nothing => Ok(false),
-            Step::Create | Step::NeverBegan | Step::SetBack { .. } | Step::MysqlLost { .. } => Err(
-                format!("recover finds that it should be {step:?}: {seen:?}"),
-            ),
+            // What a replaced primary began after the other had taken over is in MySQL.
+            Step::SetBack { .. } => self.gives_up(format!("recover: {step:?}")),
+            Step::Create | Step::NeverBegan | Step::MysqlLost { .. } => Err(format!(
+                "recover finds that it should be {step:?}: {seen:?}"
+            )),
         }
     }
 
-    fn see(&mut self, recovery: &mut Recovery) -> Option<Seen> {
+    fn see(&mut self, recovery: &mut Recovery) -> Result<Option<Seen>, String> {
         let cursor = self.mysql.cursor;
+        // Reading events is a command: a copy that was inherited is taken over first.
+        self.command(self.official, |_, _, _, _| Ok(()))?;
         let copy = self.look_at(self.official, |sale| Copy {
             is_fenced: sale.is_fenced(),
             head: sale.head(),
             next: next_event(sale, cursor),
-        })?;
+        });
+        let Some(copy) = copy else {
+            return Ok(None);
+        };
         let mut seen = Seen {
             cursor,
             sale: self.mysql.sale,
@@ -114,14 +122,14 @@ impl World {
         if next_step(&seen).needs_the_topic() {
             let log = self.kafka.log.get(self.kafka.committed..);
             let log = log.unwrap_or_default();
-            let topic = recovery
-                .topic
-                .get_or_insert_with(|| log.iter().filter_map(|batch| batch.last_id()).collect());
+            let messages = log.iter().filter_map(|batch| Message::of(batch));
+            let topic = recovery.topic.get_or_insert_with(|| messages.collect());
             let next = seen.copy.as_ref().and_then(|copy| copy.next);
-            let takes = |last: &&EventId| next.is_none_or(|next| **last < next.id);
-            seen.on_topic = topic.iter().filter(takes).max().copied();
+            let before = topic.iter().copied();
+            let before = before.filter(|message| next.is_none_or(|next| message.last < next.id));
+            seen.on_topic = reach(cursor, before);
         }
-        Some(seen)
+        Ok(Some(seen))
     }
 
     /// Begins to put back what MySQL has.
@@ -141,11 +149,13 @@ impl World {
                 return Ok(true);
             }
         }
-        let Some(rest) = self.weigh()? else {
+        let epoch = self.look_at(self.official, |sale| sale.head().epoch);
+        let (Some(rest), Some(epoch)) = (self.weigh()?, epoch) else {
             return Ok(false);
         };
         let mysql = &self.mysql;
         recovery.cursor = mysql.cursor;
+        recovery.epoch = epoch;
         recovery.is_filling = true;
         let orders = |wanted: bool| {
             let rows = mysql.orders.range(EventId::new(mysql.opened, 0)..);
@@ -227,7 +237,8 @@ impl World {
     fn close(&mut self, recovery: &mut Recovery) -> Result<bool, String> {
         recovery.is_filling = false;
         let cursor = recovery.cursor;
-        if self.mysql.cursor != cursor {
+        let epoch = self.look_at(self.official, |sale| sale.head().epoch);
+        if self.mysql.cursor != cursor || epoch != Some(recovery.epoch) {
             return Ok(true);
         }
         if !self.is_whole()? {
@@ -339,14 +350,7 @@ fn state(status: Status) -> ReservationState {
 fn next_event(sale: &Sale, cursor: EventId) -> Option<Next> {
     let batch = sale.events_after(cursor, 1)?;
     let event = batch.events.first()?;
-    Some(Next {
-        id: EventId::new(batch.epoch, event.seq),
-        kind: match event.fact {
-            Fact::Opened { sold, .. } => Kind::Opened { sold },
-            Fact::Epoch { previous } => Kind::Epoch { previous },
-            _ => Kind::Other,
-        },
-    })
+    Some(Next::new(EventId::new(batch.epoch, event.seq), &event.fact))
 }
 
 /// The log: what MySQL has of it, too, and what not.
