@@ -3,16 +3,19 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker fuzz chaos clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker fuzz chaos simulate mutants clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
+
+# Where tools are installed that are no part of the project.
+tools := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/seckill
 
 # `Cargo.lock` is what was tested: nothing here changes it.
 cargo := cargo --locked
 
 # The crates of pure rules: tested with debug assertions and overflow checks, and quickly.
-pure := protocol sale orders
+pure := protocol sale orders simulator
 packages = $(pure:%=-p seckill-%)
 excluded = $(pure:%=--exclude seckill-%)
 real = $(cargo) test --quiet --release --workspace $(excluded)
@@ -106,6 +109,19 @@ chaos: kafka ## Break a sale again and again, and have the oracle judge it: ROUN
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-sample-shop -p seckill-chaos
 	@$(bin)/seckill-chaos
+
+simulate: ## Play the rules against everything that goes wrong: SEEDS=10000 STEPS=3000, or SEED=7 TRACE=1 UNTIL=99 WITHOUT=shop
+	@scripts/setup.sh build
+	@$(cargo) build --quiet --release -p seckill-simulator
+	@$(bin)/seckill-simulator $(SEED:%=--seed %) $(SEEDS:%=--seeds %) $(STEPS:%=--steps %) \
+		$(UNTIL:%=--until %) $(WITHOUT:%=--without %) $(if $(TRACE),--trace)
+
+mutants: export PROPTEST_RNG_SEED ?= 1
+mutants: ## Break the rules of a sale one by one, and see a test fail: FILE=sale/src/decide.rs
+	@scripts/setup.sh build
+	@scripts/setup.sh mutants
+	@PATH="$(tools)/bin:$$PATH" CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_PROFILE_DEV_OPT_LEVEL=1 \
+		cargo mutants -p seckill-sale $(FILE:%=-f %) -o "$(or $(CARGO_TARGET_DIR),target)"
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet

@@ -5,6 +5,7 @@
 #   scripts/setup.sh run      the servers that tests and the demo start
 #   scripts/setup.sh java     what Apache Kafka runs on
 #   scripts/setup.sh maven    what fetches Apache Kafka
+#   scripts/setup.sh mutants  what breaks the rules on purpose, for `make mutants`
 #   scripts/setup.sh bench    what `make bench-module` and `make bench-edge` measure with
 #
 # Nothing is started: tests and the demo run servers of their own.
@@ -76,8 +77,16 @@ bench)
     need libnginx-mod-http-lua "runs Lua in nginx" test -e /usr/lib/nginx/modules/ngx_http_lua_module.so
     need util-linux "ends servers together with their test" type -P setpriv
     ;;
+mutants)
+    # It is of no Debian. Nothing of the project is built with it.
+    tools=${XDG_CACHE_HOME:-$HOME/.cache}/seckill
+    if [[ ! -x $tools/bin/cargo-mutants ]]; then
+        echo "setup: installing cargo-mutants (breaks the rules on purpose)"
+        cargo install --quiet --locked --root "$tools" cargo-mutants --version 27.1.0
+    fi
+    ;;
 *)
-    echo "usage: $0 build|run|java|maven|bench" >&2
+    echo "usage: $0 build|run|java|maven|mutants|bench" >&2
     exit 2
     ;;
 esac

@@ -38,6 +38,7 @@ impl From<Refusal> for Error {
             | Refusal::RestockAboveMax
             | Refusal::EmptyWindow { .. }
             | Refusal::BeyondHead { .. }
+            | Refusal::ForeignEpoch(_)
             | Refusal::Full
             | Refusal::Selling
             | Refusal::RestoreBeyondHead { .. }

@@ -1,6 +1,6 @@
 //! What is wrong with a sale, and what is to be done next. Pure: no clock, no server.
 
-use seckill_protocol::EventId;
+use seckill_protocol::{EventBatch, EventId, Fact};
 
 /// What is seen of a sale in Redis and in MySQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,15 @@ pub struct Next {
     pub id: EventId,
     /// What it says.
     pub kind: Kind,
+}
+
+/// A message on the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its first event.
+    pub first: Next,
+    /// The number of its last one.
+    pub last: EventId,
 }
 
 /// What kind of event it is.
@@ -90,6 +99,48 @@ pub enum Step {
     },
 }
 
+// === impl Next ===
+
+impl Next {
+    /// An event, by its number and what it says.
+    #[must_use]
+    pub const fn new(id: EventId, fact: &Fact) -> Self {
+        let kind = match fact {
+            Fact::Opened { sold, .. } => Kind::Opened { sold: *sold },
+            Fact::Epoch { previous } => Kind::Epoch {
+                previous: *previous,
+            },
+            _ => Kind::Other,
+        };
+        Self { id, kind }
+    }
+}
+
+// === impl Message ===
+
+impl Message {
+    /// The message that a batch is, if there is an event in it.
+    #[must_use]
+    pub fn of(batch: &EventBatch) -> Option<Self> {
+        let first = batch.events.first()?;
+        Some(Self {
+            first: Next::new(EventId::new(batch.epoch, first.seq), &first.fact),
+            last: batch.last_id()?,
+        })
+    }
+
+    /// Whether MySQL, when it has everything up to `place`, takes more from it.
+    fn follows(self, place: EventId) -> bool {
+        let Next { id, kind } = self.first;
+        let takes = match kind {
+            Kind::Epoch { previous } if id.epoch > place.epoch => previous == place,
+            Kind::Opened { .. } if id.epoch > place.epoch => true,
+            _ => id.epoch == place.epoch && id.seq <= place.seq.saturating_add(1),
+        };
+        takes && self.last > place
+    }
+}
+
 // === impl Step ===
 
 impl Step {
@@ -100,6 +151,19 @@ impl Step {
             Self::Create | Self::PutBack | Self::NeverBegan | Self::MysqlLost { .. }
         )
     }
+}
+
+/// The last event that MySQL can take of what is on the topic, if there is one behind its cursor.
+///
+/// What a node sent that took over and was itself replaced, before MySQL had what that node followed,
+/// stays on the topic for ever: nobody can take it, and it must not be waited for.
+#[must_use]
+pub fn reach(cursor: EventId, topic: impl Iterator<Item = Message> + Clone) -> Option<EventId> {
+    let mut reached = cursor;
+    while let Some(message) = topic.clone().find(|message| message.follows(reached)) {
+        reached = message.last;
+    }
+    Some(reached).filter(|reached| *reached > cursor)
 }
 
 /// Says what is to be done next.
@@ -239,6 +303,37 @@ mod tests {
             next_step(&seen(Some((false, at(5, 4), None)))),
             Step::SetBack { head: at(5, 4) }
         );
+    }
+
+    #[test]
+    fn only_what_mysql_can_take_from_the_topic_is_waited_for() {
+        let message = |id, kind, last| Message {
+            first: Next { id, kind },
+            last,
+        };
+        let row = |first, last| message(at(5, first), Kind::Other, at(5, last));
+        let took_over = |epoch, previous| {
+            let kind = Kind::Epoch { previous };
+            message(at(epoch, 1), kind, at(epoch, 2))
+        };
+        let expected = [
+            (vec![], None),
+            (vec![row(3, 9)], None),
+            (vec![row(8, 11)], Some(at(5, 11))),
+            (vec![row(12, 13), row(10, 11)], Some(at(5, 13))),
+            (vec![row(11, 12)], None),
+            (vec![took_over(6, at(5, 9))], Some(at(6, 2))),
+            (vec![took_over(6, at(5, 8))], None),
+            (vec![took_over(6, at(5, 11)), row(10, 11)], Some(at(6, 2))),
+            (vec![took_over(6, at(5, 8)), row(10, 11)], Some(at(5, 11))),
+            (
+                vec![message(at(6, 1), Kind::Opened { sold: 3 }, at(6, 1))],
+                Some(at(6, 1)),
+            ),
+        ];
+        for (topic, reached) in expected {
+            assert_eq!(reach(at(5, 9), topic.iter().copied()), reached, "{topic:?}");
+        }
     }
 
     #[test]

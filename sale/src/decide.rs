@@ -91,6 +91,9 @@ pub enum Refusal {
         /// The last event.
         head: EventId,
     },
+    /// An event is acknowledged of an epoch that this sale never had.
+    #[error("this log has no epoch {0}: another node, which was replaced, began it")]
+    ForeignEpoch(u64),
     /// More reservations than a sale can keep.
     #[error("the sale has {RESERVATIONS_MAX} reservations, which is as many as one can have")]
     Full,
@@ -507,20 +510,33 @@ impl Sale {
     /// `ACK`: `STORED` only goes forward; `RELAYED` may go back, but not behind `STORED`, where
     /// the log is gone.
     ///
+    /// What a node began that was replaced and did not know it may be in MySQL, and its epoch may be
+    /// the later one. Up to there this log has facts that MySQL does not have.
+    ///
     /// # Errors
-    /// [`Refusal::BeyondHead`].
+    /// [`Refusal::BeyondHead`] or [`Refusal::ForeignEpoch`].
     pub fn decide_ack(&self, cursor: Cursor, id: EventId) -> Decision<'static, ()> {
         if id > self.head {
             return Err(Refusal::BeyondHead { head: self.head });
         }
         let effect = match cursor {
-            Cursor::Stored => (id > self.stored).then_some(Effect::Stored(id)),
+            Cursor::Stored if id <= self.stored => None,
+            Cursor::Stored if !self.has_epoch(id.epoch) => {
+                return Err(Refusal::ForeignEpoch(id.epoch));
+            }
+            Cursor::Stored => Some(Effect::Stored(id)),
             Cursor::Relayed => {
                 let id = id.max(self.stored);
                 (id != self.relayed).then_some(Effect::Relayed(id))
             }
         };
         Ok(((), effect))
+    }
+
+    /// Whether an epoch is the one of the last event that MySQL has, or begins behind it here.
+    fn has_epoch(&self, epoch: u64) -> bool {
+        let first = self.log.after(EventId::new(epoch, 0)).next();
+        epoch == self.stored.epoch || first.is_some_and(|first| first.id.epoch == epoch)
     }
 
     /// `RESTORE … RESERVATION`: puts back a reservation that MySQL has and this copy does not, or

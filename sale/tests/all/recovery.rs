@@ -302,3 +302,27 @@ fn a_payment_that_is_to_be_refunded_is_not_taken_after_a_recovery_either() {
     assert_eq!(node.sale.head(), head, "MySQL knows of the refunds");
     assert_eq!(node.confirm(EPOCH, rid(5), IfLate::Take), Ok(()));
 }
+
+/// A node that was replaced and did not know it began an epoch, and MySQL has that.
+#[test]
+fn what_another_lineage_has_in_mysql_trims_nothing_here() {
+    let mut node = Node::open(10, Options::default());
+    let rid = node.accepted(EPOCH, "u1");
+    node.take_over(EPOCH + 5, EPOCH + 5, true);
+    node.confirm(EPOCH + 6, rid, IfLate::Refuse).unwrap();
+    node.take_over(EPOCH + 9, EPOCH + 9, true);
+    let stored = |epoch, seq| {
+        move |s: &Sale, _: &mut Soft| s.decide_ack(Cursor::Stored, EventId::new(epoch, seq))
+    };
+    for foreign in [EPOCH + 1, EPOCH + 7] {
+        let refusal = node.perform(EPOCH + 9, stored(foreign, 1));
+        assert_eq!(refusal, Err(Refusal::ForeignEpoch(foreign)));
+    }
+    assert_eq!(node.sale.events_pending(), 5, "the payment among them");
+    for (epoch, left) in [(EPOCH, 3), (EPOCH + 5, 1), (EPOCH + 9, 0)] {
+        let seq = if epoch == EPOCH + 9 { 1 } else { 2 };
+        node.perform(EPOCH + 9, stored(epoch, seq)).unwrap();
+        assert_eq!(node.sale.events_pending(), left);
+    }
+    assert!(!node.sale.is_fenced());
+}

@@ -24,11 +24,11 @@ use crate::options::{self, Row};
 use crate::orders::{Stock, StockId};
 use anyhow::{Context, bail, ensure};
 use books::{Books, PAGE, Sums};
-use diagnosis::{Copy, Kind, Next, Seen, Step, next_step};
+use diagnosis::{Copy, Kind, Message, Next, Seen, Step, next_step, reach};
 use indicatif::ProgressBar;
 use report::{Outcome, Report};
 use seckill_orders::{compare, diagnosis};
-use seckill_protocol::{EventBatch, EventId, Fact};
+use seckill_protocol::{EventBatch, EventId};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -104,8 +104,8 @@ struct Patient<'a> {
     id: StockId,
     /// What this run has put back, if it has.
     filled: Option<Put>,
-    /// The last events of the messages on the topic, once they were looked at.
-    topic: Option<Vec<EventId>>,
+    /// The messages on the topic, once they were looked at.
+    topic: Option<Vec<Message>>,
 }
 
 // === impl Recovery ===
@@ -241,8 +241,8 @@ impl<W: Write> Recovery<'_, W> {
         };
         let step = next_step(&seen);
         if self.config.broker == Broker::Kafka && step.needs_the_topic() {
-            let events = match patient.topic.take() {
-                Some(events) => events,
+            let messages = match patient.topic.take() {
+                Some(messages) => messages,
                 None => {
                     let (kafka, sid) = (self.config.kafka.clone(), sid.to_owned());
                     tokio::task::spawn_blocking(move || topic::events_of(&kafka, &sid))
@@ -251,9 +251,10 @@ impl<W: Write> Recovery<'_, W> {
                 }
             };
             let next = seen.copy.as_ref().and_then(|copy| copy.next);
-            let takes = |last: &&EventId| next.is_none_or(|next| **last < next.id);
-            seen.on_topic = events.iter().filter(takes).max().copied();
-            patient.topic = Some(events);
+            let before = messages.iter().copied();
+            let before = before.filter(|message| next.is_none_or(|next| message.last < next.id));
+            seen.on_topic = reach(books.cursor, before);
+            patient.topic = Some(messages);
         }
         Ok(Look {
             books,
@@ -268,14 +269,8 @@ impl<W: Write> Recovery<'_, W> {
         let batch = batch.context("SECKILL.EVENTS")?;
         Ok(batch.and_then(|batch| {
             let event = batch.events.first()?;
-            Some(Next {
-                id: EventId::new(batch.epoch, event.seq),
-                kind: match event.fact {
-                    Fact::Opened { sold, .. } => Kind::Opened { sold },
-                    Fact::Epoch { previous } => Kind::Epoch { previous },
-                    _ => Kind::Other,
-                },
-            })
+            let id = EventId::new(batch.epoch, event.seq);
+            Some(Next::new(id, &event.fact))
         }))
     }
 
@@ -374,7 +369,8 @@ impl<W: Write> Recovery<'_, W> {
         let put = self.stream(patient, opened, sale, units, &bar).await;
         bar.finish_and_clear();
         let put = put?;
-        let is_whole = self.check(patient, opened, sums.books.cursor).await?;
+        let place = (sums.books.cursor, sale.head.epoch);
+        let is_whole = self.check(patient, opened, place).await?;
         if is_whole {
             let orders = sums.orders;
             let Put {
@@ -508,18 +504,22 @@ impl<W: Write> Recovery<'_, W> {
     }
 
     /// Recounts the sale, and compares it with MySQL before anything is sold. False: MySQL's books
-    /// have moved meanwhile, and what is there now has to be put back, too.
+    /// have moved meanwhile, or Redis began an epoch: what is there now has to be put back, too.
     async fn check(
         &mut self,
         patient: &Patient<'_>,
         opened: u64,
-        cursor: EventId,
+        (cursor, epoch): (EventId, u64),
     ) -> anyhow::Result<bool> {
         let Patient { sid, .. } = *patient;
         self.gate.audit(sid).await.context("SECKILL.AUDIT")?;
         // Payments go on meanwhile. Between two looks at Redis at which nothing has happened, both
         // sides can be compared.
         let mut before = self.gate.sale(sid).await?;
+        if before.head.epoch != epoch {
+            // Another copy, or an older one: it may lack what was put back.
+            return Ok(false);
+        }
         for _ in 0..ATTEMPTS_MAX {
             let (sums, rest) = self.weigh(patient, opened, before.stored).await?;
             if sums.books.cursor != cursor {

@@ -5,17 +5,18 @@ use crate::kafka::for_reader;
 use anyhow::{Context, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
-use rdkafka::{Message, Offset, TopicPartitionList};
-use seckill_protocol::{EventBatch, EventId};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use seckill_orders::diagnosis::Message;
+use seckill_protocol::EventBatch;
 use std::time::{Duration, Instant};
 
 /// How long the broker may take for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The last event of each message of a sale, from where the workers' group has committed.
+/// The messages of a sale, from where the workers' group has committed.
 ///
 /// All partitions are looked at: whoever else writes the topic may choose another one.
-pub(super) fn events_of(kafka: &Kafka, sid: &str) -> anyhow::Result<Vec<EventId>> {
+pub(super) fn events_of(kafka: &Kafka, sid: &str) -> anyhow::Result<Vec<Message>> {
     let consumer: BaseConsumer = for_reader(kafka).create()?;
     let topic = &kafka.topic;
     let asked = || format!("the topic {topic} at {}", kafka.brokers);
@@ -36,7 +37,7 @@ pub(super) fn events_of(kafka: &Kafka, sid: &str) -> anyhow::Result<Vec<EventId>
     let committed = consumer
         .committed_offsets(wanted, ANSWER_PATIENCE)
         .with_context(asked)?;
-    let mut events = Vec::new();
+    let mut messages = Vec::new();
     for partition in partitions {
         let (low, high) = consumer
             .fetch_watermarks(topic, partition, ANSWER_PATIENCE)
@@ -46,11 +47,17 @@ pub(super) fn events_of(kafka: &Kafka, sid: &str) -> anyhow::Result<Vec<EventId>
             .and_then(|element| element.offset().to_raw())
             .map_or(low, |offset| offset.clamp(low, high));
         if from < high {
-            read(&consumer, kafka, (partition, from, high), sid, &mut events)
-                .with_context(asked)?;
+            read(
+                &consumer,
+                kafka,
+                (partition, from, high),
+                sid,
+                &mut messages,
+            )
+            .with_context(asked)?;
         }
     }
-    Ok(events)
+    Ok(messages)
 }
 
 /// Reads a partition from an offset to another one.
@@ -59,7 +66,7 @@ fn read(
     kafka: &Kafka,
     (partition, from, high): (i32, i64, i64),
     sid: &str,
-    events: &mut Vec<EventId>,
+    messages: &mut Vec<Message>,
 ) -> anyhow::Result<()> {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&kafka.topic, partition, Offset::Offset(from))?;
@@ -86,7 +93,7 @@ fn read(
         if message.key() == Some(sid.as_bytes())
             && let Some(Ok((_, batch))) = message.payload().map(EventBatch::from_json)
         {
-            events.extend(batch.last_id());
+            messages.extend(Message::of(&batch));
         }
     }
 }
