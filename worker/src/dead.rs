@@ -8,6 +8,7 @@ use crate::cli::{Dead, DeadChore, Place, Which};
 use crate::config::{Broker, Config};
 use crate::kafka::{KeptLetter, Message, Producer, read_letters};
 use crate::mysql::Session;
+use crate::shown::shown;
 use anyhow::{Context, bail, ensure};
 use comfy_table::{Table, presets};
 use mysql_async::params;
@@ -163,6 +164,15 @@ impl<'a> Office<'a> {
                 )?;
                 continue;
             }
+            if letter.is_cut {
+                let origin = &letter.origin;
+                writeln!(
+                    out,
+                    "{place}: not sent: it is too large to be kept whole, and lies at {origin} for as \
+                     long as Kafka keeps it; drop the letter"
+                )?;
+                continue;
+            }
             if *became == Some(Became::Replayed) {
                 writeln!(out, "{place}: was sent before, and is again")?;
             }
@@ -265,26 +275,12 @@ fn line(letter: &KeptLetter, became: Option<Became>) -> Line<'_> {
         rid: letter.rid.as_deref(),
         reason: &letter.reason,
         became,
-        message: start(payload),
+        message: shown(&String::from_utf8_lossy(payload), SHOWN_CHARS_MAX),
     }
 }
 
 fn place(letter: &KeptLetter) -> String {
     format!("{}:{}", letter.partition, letter.offset)
-}
-
-/// The beginning of a message, safe to stand in a line.
-fn start(payload: &[u8]) -> String {
-    let text = String::from_utf8_lossy(payload);
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN_CHARS_MAX)
-        .map(|c| if c.is_control() { '.' } else { c })
-        .collect();
-    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 fn time(ms: i64) -> String {
@@ -297,10 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_shown_in_one_short_line() {
-        assert_eq!(start(b"a\nb\xff"), "a.b\u{fffd}");
-        assert_eq!(start(&[b'x'; 61]).chars().count(), 61);
-        assert!(start(&[b'x'; 61]).ends_with('…'));
+    fn a_time_is_one_that_a_person_reads() {
         assert_eq!(time(1_763_800_000_000), "2025-11-22T08:26:40Z");
     }
 }

@@ -31,6 +31,9 @@ pub(crate) enum Undelivered {
     /// The broker did not take it.
     #[error("the broker did not take it: {0}")]
     Broker(String),
+    /// It is larger than the broker takes, and will be the next time, too.
+    #[error("it is larger than the broker takes")]
+    TooLarge,
     /// The sale stands still; the order writer has said why.
     #[error("the sale stands still")]
     Halted,

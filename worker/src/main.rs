@@ -52,6 +52,7 @@ mod relay;
 mod run;
 mod schema;
 mod secret;
+mod shown;
 mod signs;
 mod standing;
 mod status;

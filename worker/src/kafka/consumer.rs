@@ -9,6 +9,7 @@ use crate::config::Kafka;
 use crate::delivery::{Delivery, Origin};
 use crate::figures::Figures;
 use crate::orders::Offsets;
+use crate::shown::shown;
 use crate::signs::Part;
 use crate::stop::Stop;
 use rdkafka::config::FromClientConfigAndContext;
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, error, info, warn};
+
+/// Of the reason why a message is none, as much as somebody reads: it quotes the message.
+const REASON_CHARS_MAX: usize = 300;
 
 /// How long one poll waits for a message; also how late a stored offset may be.
 const POLL: Duration = Duration::from_millis(100);
@@ -150,7 +154,8 @@ fn place(delivery: &Delivery) -> Option<(i32, i64)> {
 
 fn read(message: &BorrowedMessage<'_>) -> Delivery {
     let events = match message.payload() {
-        Some(payload) => EventBatch::from_json(payload).map_err(|error| error.to_string()),
+        Some(payload) => EventBatch::from_json(payload)
+            .map_err(|error| shown(&error.to_string(), REASON_CHARS_MAX)),
         None => Err("the message is empty".to_owned()),
     };
     Delivery {

@@ -3,6 +3,7 @@
 
 use super::producer::{Message, Producer};
 use crate::backoff::Backoff;
+use crate::delivery::Undelivered;
 use rdkafka::Message as _;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use seckill_protocol::EventId;
@@ -19,7 +20,14 @@ pub(crate) mod header {
     /// The reservation, if it is an acceptance that MySQL takes no order for: then it is refused and
     /// cancelled. Without this header the letter is a whole message that nobody has acted on.
     pub(crate) const RID: &str = "rid";
+    /// How many bytes the message has, if only its beginning is here.
+    pub(crate) const CUT: &str = "cut";
 }
+
+/// What is kept of a message, and of its key, to which the rest of a letter cannot be added: somebody
+/// has made it as large as the broker takes.
+const BEGINNING_BYTES: usize = 64 * 1024;
+const KEY_BYTES: usize = 1024;
 
 /// Writes to the dead topic.
 #[derive(Debug)]
@@ -54,6 +62,23 @@ impl<'a> Letter<'a> {
             reason,
         }
     }
+
+    fn headers(&self, is_cut: bool) -> OwnedHeaders {
+        let partition = self.origin.partition().to_string();
+        let offset = self.origin.offset().to_string();
+        let mut headers = OwnedHeaders::new()
+            .insert(header(header::TOPIC, self.origin.topic()))
+            .insert(header(header::PARTITION, &partition))
+            .insert(header(header::OFFSET, &offset))
+            .insert(header(header::ERROR, self.reason));
+        if let Some(rid) = self.rid {
+            headers = headers.insert(header(header::RID, &rid.to_string()));
+        }
+        if is_cut {
+            headers = headers.insert(header(header::CUT, &self.payload.len().to_string()));
+        }
+        headers
+    }
 }
 
 // === impl DeadLetters ===
@@ -64,32 +89,24 @@ impl DeadLetters {
         Self { producer, topic }
     }
 
-    /// Returns when the broker has it: only then may it be passed.
+    /// Returns when the broker has it: only then may the message be passed. What is too large for the topic is cut, because the next message must not wait for it.
     pub(crate) async fn send(&self, letter: &Letter<'_>) {
-        let partition = letter.origin.partition().to_string();
-        let offset = letter.origin.offset().to_string();
-        let header = |key, value| Header {
-            key,
-            value: Some(value),
-        };
-        let mut headers = OwnedHeaders::new()
-            .insert(header(header::TOPIC, letter.origin.topic()))
-            .insert(header(header::PARTITION, &partition))
-            .insert(header(header::OFFSET, &offset))
-            .insert(header(header::ERROR, letter.reason));
-        if let Some(rid) = letter.rid {
-            headers = headers.insert(header(header::RID, &rid.to_string()));
-        }
-        let message = Message {
-            topic: &self.topic,
-            key: letter.key,
-            payload: letter.payload,
-            headers: Some(&headers),
-        };
+        let mut is_cut = false;
         let mut backoff = Backoff::for_server();
         loop {
+            let headers = letter.headers(is_cut);
+            let message = Message {
+                topic: &self.topic,
+                key: beginning(letter.key, KEY_BYTES, is_cut),
+                payload: beginning(letter.payload, BEGINNING_BYTES, is_cut),
+                headers: Some(&headers),
+            };
             let reason = match self.producer.send(message).await.await {
                 Ok(Ok(())) => return,
+                Ok(Err(Undelivered::TooLarge)) if !is_cut => {
+                    is_cut = true;
+                    continue;
+                }
                 Ok(Err(undelivered)) => undelivered.to_string(),
                 Err(_) => "no answer".to_owned(),
             };
@@ -97,4 +114,16 @@ impl DeadLetters {
             tokio::time::sleep(backoff.pause()).await;
         }
     }
+}
+
+const fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
+    Header {
+        key,
+        value: Some(value),
+    }
+}
+
+fn beginning(bytes: &[u8], most: usize, is_cut: bool) -> &[u8] {
+    let most = if is_cut { most } else { bytes.len() };
+    bytes.get(..most).unwrap_or(bytes)
 }

@@ -26,6 +26,8 @@ pub(crate) struct KeptLetter {
     pub(crate) origin: String,
     /// The reservation, if it is an acceptance that was refused.
     pub(crate) rid: Option<String>,
+    /// Whether only its beginning is here.
+    pub(crate) is_cut: bool,
     /// Why it is dead.
     pub(crate) reason: String,
     /// The whole of it.
@@ -115,6 +117,7 @@ impl KeptLetter {
                 said(header::OFFSET)
             ),
             rid: header(header::RID),
+            is_cut: header(header::CUT).is_some(),
             reason: said(header::ERROR),
             message: message.detach(),
         }

@@ -78,7 +78,7 @@ impl Producer {
                 KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => self.replace(&native),
                 error => {
                     // The receiver is ours, and alive.
-                    let _ = answer.send(Err(Undelivered::Broker(error.to_string())));
+                    let _ = answer.send(Err(undelivered(&error)));
                     return receipt;
                 }
             }
@@ -139,6 +139,13 @@ impl Producer {
     }
 }
 
+fn undelivered(error: &KafkaError) -> Undelivered {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => Undelivered::TooLarge,
+        _ => Undelivered::Broker(error.to_string()),
+    }
+}
+
 impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer").finish_non_exhaustive()
@@ -152,7 +159,7 @@ impl ProducerContext for Callbacks {
     fn delivery(&self, result: &DeliveryResult<'_>, answer: Self::DeliveryOpaque) {
         let result = match result {
             Ok(_) => Ok(()),
-            Err((error, _)) => Err(Undelivered::Broker(error.to_string())),
+            Err((error, _)) => Err(undelivered(error)),
         };
         // A relay that stopped waiting sends again.
         let _ = answer.send(result);

@@ -155,10 +155,7 @@ pub(crate) async fn announce_stored(stored: &Stored, gate: &Gate, mut session: S
 }
 
 /// MySQL's cursors of these sales.
-async fn look_up(
-    session: &mut Session,
-    sids: &BTreeSet<StockId>,
-) -> BTreeMap<StockId, EventId> {
+async fn look_up(session: &mut Session, sids: &BTreeSet<StockId>) -> BTreeMap<StockId, EventId> {
     let found: Result<Vec<(u32, u64, u64)>, _> = session
         .work(async |conn| rows(conn, sql::select_cursors(sids.iter().copied())).await)
         .await;
@@ -184,7 +181,9 @@ async fn send_again(gate: &Gate, session: &mut Session, due: &[StockId], again: 
         match gate.ack(&sid.to_string(), Cursor::Relayed, cursor).await {
             Ok(()) => info!("sale {sid}: its log is sent again from {cursor}"),
             // The alarm of the sale that stands still is repeated as long as it does.
-            Err(refused) => warn!("sale {sid}: its log cannot be sent again from {cursor}: {refused}"),
+            Err(refused) => {
+                warn!("sale {sid}: its log cannot be sent again from {cursor}: {refused}")
+            }
         }
     }
 }

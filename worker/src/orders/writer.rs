@@ -357,9 +357,7 @@ impl Writer {
                     .events
                     .map_or_else(|_| Box::default(), |(sid, _)| sid);
                 let cause = format!("stands still: {reason}");
-                self.memory
-                    .halted
-                    .raise(&sid, Halt::NoStock.kind(), &cause);
+                self.memory.halted.raise(&sid, Halt::NoStock.kind(), &cause);
                 let _ = receipt.send(Err(Undelivered::Halted));
             }
             (Origin::Topic(message), Ok(sid)) => {

@@ -167,9 +167,7 @@ pub(super) async fn page(
         Option<String>,
     );
     let found: Vec<Columns> = session.work(async |conn| rows(conn, sql).await).await?;
-    let refunds: Vec<u64> = session
-        .work(async |conn| rows(conn, refunds).await)
-        .await?;
+    let refunds: Vec<u64> = session.work(async |conn| rows(conn, refunds).await).await?;
     let refunds: HashSet<u64> = refunds.into_iter().collect();
     found
         .into_iter()

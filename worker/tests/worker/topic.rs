@@ -133,6 +133,42 @@ fn garbage_goes_to_the_dead_topic_and_the_rest_goes_on() {
     assert!(header(&letters[2], "error").contains("no stock row"));
 }
 
+/// Found by the attack: with its reason and origin, such a letter was larger than the broker takes. It
+/// was sent again for ever, and nothing behind it was read.
+#[test]
+fn what_cannot_be_kept_whole_is_kept_with_its_beginning_and_the_rest_goes_on() {
+    let Some(shop) = Shop::with_kafka("large-letters") else {
+        return;
+    };
+    let _worker = shop.run();
+    await_topics(&shop);
+    shop.stock(1, 100, 0);
+    let large = vec![b'x'; 1_048_400];
+    let quoted = format!(r#"{{"v":"\u001b[2J{}"}}"#, "y".repeat(600_000)).into_bytes();
+    let mut config = config(&shop);
+    config.set("message.max.bytes", "2000000");
+    let producer: BaseProducer = config.create().unwrap();
+    for payload in [&large, &quoted, &events(1, 1, 3)] {
+        let record = BaseRecord::to(TOPIC).key("k").payload(payload);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+    await_live(&shop, 1, 2);
+
+    let letters = dead_letters(&shop, 2);
+    assert_eq!(header(&letters[0], "cut"), large.len().to_string());
+    assert!(large.starts_with(letters[0].payload().unwrap()));
+    assert_eq!(letters[1].payload(), Some(&quoted[..]));
+    let reason = header(&letters[1], "error");
+    assert!(reason.contains("not a seckill event message"), "{reason}");
+    assert!(
+        reason.len() < 1000 && !reason.contains('\u{1b}'),
+        "{reason}"
+    );
+    let replayed = shop.chore(&["dead", "replay", "0:0"]).unwrap();
+    assert!(replayed.contains("0:0: not sent"), "{replayed}");
+}
+
 #[test]
 fn a_message_that_comes_twice_is_applied_once() {
     let Some(shop) = Shop::with_kafka("twice") else {
@@ -220,7 +256,10 @@ fn events_that_the_broker_lost_are_sent_again_while_the_sale_goes_on() {
         over.store(true, Relaxed);
     });
     let log = shop.log_of(&worker);
-    assert!(log.contains("sale 1001: its log is sent again from"), "{log}");
+    assert!(
+        log.contains("sale 1001: its log is sent again from"),
+        "{log}"
+    );
     assert!(!log.contains("ALARM"), "{log}");
     shop.await_stored(1001);
     shop.assert_books_close(1001);
