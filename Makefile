@@ -91,8 +91,11 @@ bench-worker: kafka ## How quickly acceptances become orders: QUICK=1 ONLY=rate,
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-worker -p seckill-bench
 	@$(bin)/seckill-bench worker $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
-fuzz: ## Look for what breaks the rules: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events
+fuzz: kafka ## Look for what breaks rules or programs: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events|proxy|module|worker
 	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-attack
 	@echo "== tests of properties, from another seed than make test's"
 	@$(cargo) test --quiet $(packages)
 	@scripts/fuzz.sh long $(or $(SECONDS_EACH),600) $(TARGET)

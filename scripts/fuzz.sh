@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Tries the rules with bytes that libFuzzer makes up, guided by what they reach; see fuzz/src/lib.rs.
+# The targets proxy, module and worker are the programs themselves; see docs/attack.md.
 #
 #   scripts/fuzz.sh short                    from the committed corpus, the same inputs each time
 #   scripts/fuzz.sh long SECONDS [TARGET]    goes on from what was found so far
@@ -9,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 targets=(payload snapshot commands events)
+attacks=(proxy module worker)
 # Inputs of a short run: about five seconds each.
 declare -A short=([payload]=20000 [snapshot]=80000 [commands]=6000 [events]=1000000)
 
@@ -59,11 +61,24 @@ short() {
     done
 }
 
+# The programs as they ship, built by now, on private servers.
+attack() {
+    "${CARGO_TARGET_DIR:-target}/release/seckill-attack" "$1" --seconds "$2"
+}
+
 long() {
-    local target
-    "$programs/fuzz-seeds" "$found"
+    local target built=
     for target in "${@:2}"; do
         echo "== $target, for $1 s"
+        if [[ " ${attacks[*]} " == *" $target "* ]]; then
+            attack "$target" "$1"
+            continue
+        fi
+        if [[ ! $built ]]; then
+            build
+            "$programs/fuzz-seeds" "$found"
+            built=yes
+        fi
         fuzz "$target" -max_total_time="$1" "$found/$target" "$corpus/$target"
     done
 }
@@ -82,12 +97,11 @@ keep() {
     du -sb "$corpus"
 }
 
-build
 case ${1:-} in
-short) short ;;
-long) long "$2" ${3:-"${targets[@]}"} ;;
-keep) keep ;;
-again) fuzz "$2" "$3" ;;
+short) build && short ;;
+long) long "$2" ${3:-"${targets[@]}" "${attacks[@]}"} ;;
+keep) build && keep ;;
+again) build && fuzz "$2" "$3" ;;
 *)
     echo "usage: $0 short | long SECONDS [TARGET] | keep | again TARGET FILE" >&2
     exit 2
