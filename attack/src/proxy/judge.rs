@@ -203,15 +203,30 @@ fn sent(plan: &Plan, number: u64) -> Vec<u8> {
 
 /// Whether the shop's request is that of the client.
 fn is_same(asked: &Asked, request: &Request, seen: &Seen) -> bool {
-    let target = asked.target.as_slice();
-    // An absolute target may be sent on as a path.
-    let is_target = target == request.target || target.ends_with(&request.target);
+    // An absolute target may be sent on as a path, and signs that no target has in their code.
+    let is_target = [asked.target.clone(), encoded(&asked.target)]
+        .iter()
+        .any(|target| target.ends_with(&request.target));
     let is_body = if seen.is_whole {
         asked.is_whole && asked.body == seen.body
     } else {
         asked.body.starts_with(&seen.body)
     };
     asked.method == request.method && is_target && is_body
+}
+
+/// A target without its fragment, in which what is no sign of a target is percent-encoded.
+fn encoded(target: &[u8]) -> Vec<u8> {
+    let whole = target.split(|&b| b == b'#').next().unwrap_or_default();
+    let mut encoded = Vec::with_capacity(whole.len());
+    for byte in whole {
+        if byte.is_ascii_graphic() && !b"<>\"".contains(byte) {
+            encoded.push(*byte);
+        } else {
+            encoded.extend(format!("%{byte:02X}").into_bytes());
+        }
+    }
+    encoded
 }
 
 /// A name as a gateway to CGI reads it.
