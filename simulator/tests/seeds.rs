@@ -2,7 +2,7 @@
 
 use seckill_simulator::{Hazard, Play};
 
-const SEEDS: u64 = 80;
+const SEEDS: u64 = 40;
 
 fn play(seed: u64) -> Play {
     Play {

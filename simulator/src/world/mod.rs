@@ -259,6 +259,8 @@ impl World {
         if !node.is_up || !node.is_primary || (is_lost && self.dice.coin()) {
             return Ok(None);
         }
+        // No two nodes begin an epoch in one millisecond.
+        self.now += u64::from(node.is_inherited());
         let now = self.now;
         let relayed = node.sale.as_ref().map(Sale::relayed);
         let done = node.perform(now, |sale, change, soft| command(now, sale, change, soft));

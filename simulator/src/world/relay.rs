@@ -35,7 +35,10 @@ impl World {
                             failed: false,
                         })
                     }
-                    None => Relay::Leased,
+                    None => {
+                        self.refresh_view(w);
+                        Relay::Waiting
+                    }
                 };
                 Ok(())
             }
