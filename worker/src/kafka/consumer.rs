@@ -108,6 +108,10 @@ fn consume(
         let left = reader.take_left();
         waiting
             .retain(|delivery| place(delivery).is_none_or(|(number, _)| !left.contains(&number)));
+        if reader.take_came() && !paused {
+            // The library keeps a partition paused that went and came back.
+            consumer.resume(&consumer.assignment()?)?;
+        }
         match polled {
             None => {}
             Some(Ok(message)) => {

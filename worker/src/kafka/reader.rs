@@ -40,6 +40,8 @@ pub(super) struct Reader {
 struct State {
     /// Partitions that went since the last look.
     left: BTreeSet<i32>,
+    /// Whether partitions came since the last look.
+    came: bool,
     /// Whether reading was stopped because the writer is busy.
     is_paused: bool,
     /// When something was read, or there was nothing to read.
@@ -56,6 +58,7 @@ impl Reader {
             figures,
             state: Mutex::new(State {
                 left: BTreeSet::new(),
+                came: false,
                 is_paused: false,
                 got_on: Instant::now(),
             }),
@@ -65,6 +68,11 @@ impl Reader {
     /// Partitions that went since the last call.
     pub(super) fn take_left(&self) -> BTreeSet<i32> {
         std::mem::take(&mut self.state().left)
+    }
+
+    /// Whether partitions came since the last call.
+    pub(super) fn take_came(&self) -> bool {
+        std::mem::take(&mut self.state().came)
     }
 
     /// A message was read.
@@ -118,8 +126,12 @@ impl ClientContext for Reader {
             .into_iter()
             .flat_map(|topic| topic.partitions.values());
         let unread: i64 = partitions
-            .filter(|partition| partition.desired && partition.app_offset >= 0)
-            .map(|partition| (partition.hi_offset - partition.app_offset).max(0))
+            .filter(|partition| partition.desired)
+            .map(|partition| {
+                // Of one that came and was not read yet, only the committed place is known.
+                let read = partition.app_offset.max(partition.committed_offset);
+                (partition.hi_offset - read.max(partition.lo_offset)).max(0)
+            })
             .sum();
         let mut state = self.state();
         if unread == 0 || state.is_paused {
@@ -153,7 +165,10 @@ impl ConsumerContext for Reader {
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(list) => info!("partitions {:?} are ours", numbers(list)),
+            Rebalance::Assign(list) => {
+                self.state().came = true;
+                info!("partitions {:?} are ours", numbers(list));
+            }
             Rebalance::Revoke(list) => info!("partitions {:?} are no longer ours", numbers(list)),
             Rebalance::Error(error) => return warn!("Kafka: {error}"),
         }

@@ -132,3 +132,34 @@ fn a_second_worker_in_the_middle_of_a_sale_is_given_what_is_finished() {
         shop.assert_books_close(*sid);
     }
 }
+
+#[test]
+fn a_partition_that_went_and_came_back_while_mysql_was_away_is_read_on() {
+    let Some(mut shop) = Shop::with_kafka("came-back") else {
+        return;
+    };
+    let worker = shop.run();
+    shop.sale(1001, 100_000, &["--hold", "60000"]);
+    shop.buy(1001, 1, 10);
+    shop.await_stored(1001);
+    shop.db.freeze().unwrap();
+    let mut buyer = 11;
+    await_true("reading is stopped", || {
+        shop.buy(1001, buyer, 10);
+        buyer += 10;
+        shop.log_of(&worker).contains("reading no further")
+    });
+    // Longer than the group lets a member be silent.
+    shop.kafka.as_mut().unwrap().freeze().unwrap();
+    std::thread::sleep(Duration::from_secs(8));
+    shop.kafka.as_mut().unwrap().thaw().unwrap();
+    await_true("the partition went and came back", || {
+        let log = shop.log_of(&worker);
+        let gone = log.find("no longer ours");
+        gone.is_some_and(|at| log[at..].contains("partitions [0] are ours"))
+    });
+    shop.db.thaw().unwrap();
+    shop.buy(1001, buyer, 10);
+    shop.await_stored(1001);
+    shop.assert_books_close(1001);
+}
