@@ -3,7 +3,7 @@
 use crate::common::{EPOCH, Node, bytes, reloaded};
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
 use seckill_sale::decide::IfLate;
-use seckill_sale::{Cursor, Options, Rate, Refusal};
+use seckill_sale::{Change, Cursor, Options, Rate, Refusal};
 
 const HOLD_MS: u64 = 900_000;
 
@@ -421,4 +421,23 @@ fn a_late_payment_counts_beside_what_the_buyer_bought_since() {
     node.sale.audit().unwrap();
     node.accepted(late, "u1");
     assert!(matches!(node.buy(late, "u1"), Verdict::Duplicate(_)));
+}
+
+#[test]
+fn many_decisions_of_one_command_are_made_one_after_the_other() {
+    let mut node = Node::open(3, Options::default());
+    let rid = node.accepted(EPOCH, "u1");
+    let mut change = Change::default();
+    change.begin(node.sale.head());
+    let mut cancel = |rids: [ReservationId; 2]| {
+        node.sale
+            .perform_each(EPOCH + 1, &mut change, rids, |sale, rid| {
+                sale.decide_cancel(EPOCH + 1, rid)
+            })
+    };
+    assert_eq!(cancel([rid, rid]).unwrap().len(), 2);
+    let unknown = ReservationId::new(EPOCH, 99);
+    assert_eq!(cancel([rid, unknown]), Err(Refusal::NoReservation));
+    assert_eq!(node.sale.available(), 3, "what came before a refusal stays");
+    assert!(!change.is_empty());
 }
