@@ -19,50 +19,51 @@ const CLOSED: &str = "not answered at all";
 
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Buys and looks at pages until it is over, over new connections and a kept one. Returns how often.
+/// Buys and looks at pages until it is over, over new connections and a kept one. Who is told to try
+/// again (503) does so, for as long as anybody would. Returns how many were served.
 pub(crate) fn sing(address: &str, over: &AtomicBool) -> Result<u64, Finding> {
     let mut kept: Option<TcpStream> = None;
-    let mut served = 0;
+    let (mut turns, mut served) = (0_u64, 0_u64);
+    let mut last = Instant::now();
     while !over.load(Ordering::Relaxed) {
-        let told = |error: String| Finding::new(RULE, format!("buyer {served}: {error}"));
-        let mut fresh =
-            open(Attacker::BehindGateway, address).map_err(|error| told(error.to_string()))?;
-        let uid = format!("canary-{served}");
-        let buy = |path: &str, ends: &str| {
-            format!(
-                "POST {path}?m={uid} HTTP/1.1\r\nHost: shop.test\r\nX-User-Id: {uid}\r\n{ends}\r\n"
-            )
-        };
-        ask(&mut fresh, &buy("/queue/canary", ""), "202", "queued").map_err(told)?;
-        ask(
-            &mut fresh,
-            &buy("/forward/canary-2", "Connection: close\r\n"),
-            "200",
-            &uid,
-        )
-        .map_err(told)?;
-        let mut page = match kept.take() {
-            Some(stream) => stream,
-            None => {
-                open(Attacker::BehindGateway, address).map_err(|error| told(error.to_string()))?
+        turns += 1;
+        match serve(address, &format!("canary-{turns}"), kept.take()) {
+            Ok(page) => {
+                served += 1;
+                last = Instant::now();
+                // Some connections are as old as the attack, and some are not.
+                kept = (!served.is_multiple_of(50)).then_some(page);
             }
-        };
-        let get = format!("GET /page?m={uid} HTTP/1.1\r\nHost: shop.test\r\n\r\n");
-        if let Err(error) = ask(&mut page, &get, "200", &uid) {
-            // One that has rested for too long is closed, and a browser asks over a new one.
-            if !error.ends_with(CLOSED) {
-                return Err(told(error));
-            }
-            page =
-                open(Attacker::BehindGateway, address).map_err(|error| told(error.to_string()))?;
-            ask(&mut page, &get, "200", &uid).map_err(told)?;
+            Err(error) if error.contains("503 Service") && last.elapsed() < PATIENCE => {}
+            Err(error) => return Err(Finding::new(RULE, format!("buyer {turns}: {error}"))),
         }
-        // Some connections are as old as the attack, and some are not.
-        kept = (served % 50 != 49).then_some(page);
-        served += 1;
         std::thread::sleep(PAUSE);
     }
     Ok(served)
+}
+
+/// One buyer buys twice and looks at a page, over a kept connection if there is one. Returns that one.
+fn serve(address: &str, uid: &str, kept: Option<TcpStream>) -> Result<TcpStream, String> {
+    let connect = || open(Attacker::BehindGateway, address).map_err(|error| error.to_string());
+    let buy = |path: &str, ends: &str| {
+        format!("POST {path}?m={uid} HTTP/1.1\r\nHost: shop.test\r\nX-User-Id: {uid}\r\n{ends}\r\n")
+    };
+    let mut fresh = connect()?;
+    ask(&mut fresh, &buy("/queue/canary", ""), "202", "queued")?;
+    let last = buy("/forward/canary-2", "Connection: close\r\n");
+    ask(&mut fresh, &last, "200", uid)?;
+    let get = format!("GET /page?m={uid} HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+    if let Some(mut page) = kept {
+        match ask(&mut page, &get, "200", uid) {
+            Ok(()) => return Ok(page),
+            // One that has rested for too long is closed, and a browser asks over a new one.
+            Err(error) if error.ends_with(CLOSED) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut page = connect()?;
+    ask(&mut page, &get, "200", uid)?;
+    Ok(page)
 }
 
 /// Asks, and reads until the answer has what it is to have.
@@ -75,9 +76,9 @@ fn ask(stream: &mut TcpStream, request: &str, status: &str, part: &str) -> Resul
     let mut buffer = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&heard);
-        // Whole: all of these answers end with what is asked for, or with a line's end.
-        if text.contains("\r\n\r\n") && text.contains(part) && is_whole(&text) {
-            return if text.starts_with(&format!("HTTP/1.1 {status} ")) {
+        if is_whole(&text) {
+            let is_it = text.starts_with(&format!("HTTP/1.1 {status} ")) && text.contains(part);
+            return if is_it {
                 Ok(())
             } else {
                 Err(format!("the answer to {request:?} is {text:?}"))
