@@ -127,7 +127,7 @@ impl World {
             let next = seen.copy.as_ref().and_then(|copy| copy.next);
             let before = topic.iter().copied();
             let before = before.filter(|message| next.is_none_or(|next| message.last < next.id));
-            seen.on_topic = reach(cursor, before);
+            seen.on_topic = reach(cursor, &before.collect::<Vec<_>>());
         }
         Ok(Some(seen))
     }

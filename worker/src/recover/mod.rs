@@ -253,7 +253,7 @@ impl<W: Write> Recovery<'_, W> {
             let next = seen.copy.as_ref().and_then(|copy| copy.next);
             let before = messages.iter().copied();
             let before = before.filter(|message| next.is_none_or(|next| message.last < next.id));
-            seen.on_topic = reach(books.cursor, before);
+            seen.on_topic = reach(books.cursor, &before.collect::<Vec<_>>());
             patient.topic = Some(messages);
         }
         Ok(Look {
