@@ -126,7 +126,8 @@ impl World {
         again.unwrap_or_else(|| {
             let buyer = &mut self.buyers[b];
             buyer.questions += 1;
-            let token = (!buyer.questions.is_multiple_of(4)).then(|| format!("t{}", buyer.questions));
+            let token =
+                (!buyer.questions.is_multiple_of(4)).then(|| format!("t{}", buyer.questions));
             let qty_max = self.settings.limit.clamp(1, 3).into();
             let qty = u32::try_from(self.dice.between(1, qty_max)).unwrap_or(1);
             let question = Question { token, qty };
