@@ -117,7 +117,7 @@ impl Stage {
 
 /// Who has the sale.
 enum Servers {
-    One(Redis),
+    One(Box<Redis>),
     Cluster {
         cluster: Cluster,
         replicas: Vec<Redis>,
@@ -133,7 +133,7 @@ impl Servers {
             let redis = Redis::start(place)?;
             let address = format!("127.0.0.1:{} with libseckill.so", redis.port());
             say.ready("redis", &at(&address, &redis), began);
-            return Ok(Self::One(redis));
+            return Ok(Self::One(Box::new(redis)));
         }
         let cluster = Cluster::start(place)?;
         let replicas: Vec<Redis> = (0..cluster.nodes().len())
@@ -197,7 +197,7 @@ impl Servers {
     /// The parts, first the one that has the sale: that is worth killing.
     fn into_parts(self) -> Result<impl Iterator<Item = Box<dyn Part + Send>>> {
         let (mut nodes, others) = match self {
-            Self::One(redis) => (vec![boxed(redis)], Vec::new()),
+            Self::One(redis) => (vec![boxed(*redis)], Vec::new()),
             Self::Cluster { cluster, replicas } => {
                 let home = cluster.owner_of(cluster.slot_of(&SID.to_string())?)?;
                 let mut nodes: Vec<_> = cluster.into_parts().collect();

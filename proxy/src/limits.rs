@@ -192,7 +192,7 @@ fn is_three_words(head: &[u8]) -> bool {
     let mut line = head.split(|&b| b == b'\n').next().unwrap_or_default();
     line = line.strip_suffix(b"\r").unwrap_or(line);
     let blanks = line.iter().filter(|&&b| b == b' ').count();
-    blanks == 2 && !line.iter().any(|b| b.is_ascii_control())
+    blanks == 2 && !line.iter().any(u8::is_ascii_control)
 }
 
 fn uri_bytes(uri: &Uri) -> usize {

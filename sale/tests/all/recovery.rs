@@ -264,13 +264,13 @@ fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
 #[test]
 fn a_payment_that_is_to_be_refunded_is_not_taken_after_a_recovery_either() {
     let mut node = begun_again(5);
-    for (seq, state) in [
-        (2, ReservationState::Expired),
-        (3, ReservationState::Cancelled),
-        (4, ReservationState::Confirmed),
-        (5, ReservationState::Expired),
+    for (seq, buyer, state) in [
+        (2, "u2", ReservationState::Expired),
+        (3, "u3", ReservationState::Cancelled),
+        (4, "u4", ReservationState::Confirmed),
+        (5, "u5", ReservationState::Expired),
     ] {
-        restore(&mut node, EPOCH, &order(seq, BUYERS[seq as usize], state)).unwrap();
+        restore(&mut node, EPOCH, &order(seq, buyer, state)).unwrap();
     }
     let rid = |seq| ReservationId::new(LOST_EPOCH, seq);
     let refund = |node: &mut Node, seq| {

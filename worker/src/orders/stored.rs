@@ -182,7 +182,7 @@ async fn send_again(gate: &Gate, session: &mut Session, due: &[StockId], again: 
             Ok(()) => info!("sale {sid}: its log is sent again from {cursor}"),
             // The alarm of the sale that stands still is repeated as long as it does.
             Err(refused) => {
-                warn!("sale {sid}: its log cannot be sent again from {cursor}: {refused}")
+                warn!("sale {sid}: its log cannot be sent again from {cursor}: {refused}");
             }
         }
     }
