@@ -32,6 +32,19 @@ pub struct Rest {
     pub sale: Option<i64>,
 }
 
+/// What of a batch MySQL has, up to its `cursor`, and what not; where there is anything.
+#[must_use]
+pub fn split(mut batch: EventBatch, cursor: EventId) -> (Option<EventBatch>, Option<EventBatch>) {
+    let epoch = batch.epoch;
+    let at = batch
+        .events
+        .partition_point(|event| EventId::new(epoch, event.seq) <= cursor);
+    let events = batch.events.split_off(at);
+    let behind = EventBatch { epoch, events };
+    let has_any = |batch: &EventBatch| !batch.events.is_empty();
+    (Some(batch).filter(has_any), Some(behind).filter(has_any))
+}
+
 /// The orders that have to be known for [`shared`] and [`rest`].
 pub fn orders_of(cursor: EventId, shared: &[EventBatch], rest: &[EventBatch]) -> BTreeSet<EventId> {
     let rest: Vec<&EventBatch> = rest.iter().collect();

@@ -291,16 +291,7 @@ impl Maker {
         if self.one_in(8) {
             text = text.replace("\r\n", self.pick(&["\n", "\r", "\r\r\n", "\n\r"]));
         }
-        vec![
-            Piece {
-                bytes: text.into_bytes(),
-                then: Then::Answer,
-            },
-            Piece {
-                bytes: self.plain(),
-                then: Then::Answer,
-            },
-        ]
+        self.and_a_plain_one(text.into_bytes())
     }
 
     /// Says what only the proxy may say.
@@ -326,16 +317,17 @@ impl Maker {
             text.push_str("1\r\na\r\n0\r\nSeckill-User: forged\r\n");
         }
         text.push_str("\r\n");
-        vec![
-            Piece {
-                bytes: text.into_bytes(),
-                then: Then::Answer,
-            },
-            Piece {
-                bytes: self.plain(),
-                then: Then::Answer,
-            },
-        ]
+        self.and_a_plain_one(text.into_bytes())
+    }
+
+    /// One message, and behind its answer one that nobody could object to.
+    fn and_a_plain_one(&mut self, bytes: Vec<u8>) -> Vec<Piece> {
+        let and = [bytes, self.plain()];
+        let pieces = and.into_iter().map(|bytes| Piece {
+            bytes,
+            then: Then::Answer,
+        });
+        pieces.collect()
     }
 
     fn pipeline(&mut self) -> Vec<Piece> {

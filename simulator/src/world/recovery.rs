@@ -369,18 +369,11 @@ fn next_event(sale: &Sale, cursor: EventId) -> Option<Next> {
 fn log(sale: &Sale, cursor: EventId) -> (Vec<EventBatch>, Vec<EventBatch>) {
     let (mut shared, mut rest) = (Vec::new(), Vec::new());
     let mut after = sale.stored();
-    while let Some(mut batch) = sale.events_after(after, 1000) {
-        let epoch = batch.epoch;
+    while let Some(batch) = sale.events_after(after, 1000) {
         after = batch.last_id().unwrap_or(after);
-        let split = batch
-            .events
-            .partition_point(|event| EventId::new(epoch, event.seq) <= cursor);
-        let events = batch.events.split_off(split);
-        for (events, log) in [(batch.events, &mut shared), (events, &mut rest)] {
-            if !events.is_empty() {
-                log.push(EventBatch { epoch, events });
-            }
-        }
+        let (before, behind) = compare::split(batch, cursor);
+        shared.extend(before);
+        rest.extend(behind);
     }
     (shared, rest)
 }

@@ -89,7 +89,8 @@ impl DeadLetters {
         Self { producer, topic }
     }
 
-    /// Returns when the broker has it: only then may the message be passed. What is too large for the topic is cut, because the next message must not wait for it.
+    /// Returns when the broker has it: only then may the message be passed. What is too large for the
+    /// topic is cut, because the next message must not wait for it.
     pub(crate) async fn send(&self, letter: &Letter<'_>) {
         let mut is_cut = false;
         let mut backoff = Backoff::for_server();

@@ -424,23 +424,16 @@ impl<W: Write> Recovery<'_, W> {
     ) -> anyhow::Result<(Vec<EventBatch>, Vec<EventBatch>)> {
         let (mut shared, mut rest) = (Vec::new(), Vec::new());
         let mut after = stored;
-        while let Some(mut batch) = self
+        while let Some(batch) = self
             .gate
             .events(sid, after, EVENTS_MAX)
             .await
             .context("SECKILL.EVENTS")?
         {
-            let epoch = batch.epoch;
             after = batch.last_id().unwrap_or(after);
-            let split = batch
-                .events
-                .partition_point(|event| EventId::new(epoch, event.seq) <= cursor);
-            let events = batch.events.split_off(split);
-            for (events, log) in [(batch.events, &mut shared), (events, &mut rest)] {
-                if !events.is_empty() {
-                    log.push(EventBatch { epoch, events });
-                }
-            }
+            let (before, behind) = compare::split(batch, cursor);
+            shared.extend(before);
+            rest.extend(behind);
         }
         Ok((shared, rest))
     }
