@@ -208,7 +208,8 @@ impl Node {
     /// Whether there is no number left for an event, or an epoch: only a forged file, or an absurd
     /// clock, leads there.
     fn is_spent(&self) -> bool {
-        self.sale.head().seq == u64::MAX || self.latest_epoch >= EPOCH_MAX
+        let EventId { epoch, seq } = self.sale.head();
+        seq == u64::MAX || self.latest_epoch.max(epoch) >= EPOCH_MAX
     }
 
     fn is_stopped(&self) -> bool {
@@ -408,6 +409,10 @@ impl Node {
                 }
             }
             (Err(Refusal::NoReservation), None, None) => {}
+            (Err(Refusal::Fenced), before, after) => {
+                assert!(self.sale.is_fenced());
+                assert!(before == after && before != Some(ReservationState::Confirmed));
+            }
             (Err(Refusal::Gone(gone)), _, Some(after)) => {
                 assert!(gone == after && !after.is_live());
             }
@@ -435,6 +440,10 @@ impl Node {
                 ReservationState::Held | ReservationState::Cancelled
             )),
             (Err(Refusal::NoReservation), None, None) => {}
+            (Err(Refusal::Fenced), before, after) => {
+                assert!(self.sale.is_fenced());
+                assert!(before == after && before != Some(ReservationState::Cancelled));
+            }
             (Err(Refusal::Gone(gone)), _, Some(after)) => assert_eq!(gone, after),
             (outcome, _, _) => assert!(self.is_spent(), "{outcome:?} from {before:?}"),
         }
@@ -448,6 +457,7 @@ impl Node {
                 assert!(delta < 0 && available < delta.unsigned_abs());
             }
             Err(Refusal::RestockAboveMax) => assert!(delta > 0),
+            Err(Refusal::Fenced) => assert!(delta < 0 && self.sale.is_fenced()),
             Err(refusal) => assert!(self.is_spent(), "{refusal}"),
         }
     }
@@ -482,7 +492,7 @@ impl Node {
         let made: Vec<Order> = facts.iter().filter_map(|fact| self.made(fact)).collect();
         let mut made = made.iter();
         let orders = self.orders.clone();
-        let steps: Vec<_> = facts
+        let steps = facts
             .iter()
             .map(|fact| match fact {
                 Fact::Units { total, sold_before } => Step::Units(*total, *sold_before),
@@ -500,7 +510,13 @@ impl Node {
                 },
                 Fact::Join(place) => Step::Join(self.place(*place)),
             })
-            .collect();
+            .collect::<Vec<_>>();
+        let epoch = self.latest_epoch.saturating_add(1);
+        let steps = steps.into_iter().flat_map(|step| {
+            let joined = matches!(step, Step::Join(_)).then_some(Step::Joined);
+            [Some(step), joined].into_iter().flatten()
+        });
+        let steps: Vec<_> = steps.collect();
         let now_ms = self.now_ms;
         let done = self.carry_out(|sale, _, change| {
             sale.perform_each(now_ms, change, &steps, |sale, step| match step {
@@ -517,11 +533,16 @@ impl Node {
                     Ok((None, effect))
                 }
                 Step::Join(previous) => {
-                    let ((), effect) = sale.decide_join(*previous)?;
+                    let ((), effect) = sale.decide_join(now_ms, *previous, epoch)?;
+                    Ok((None, effect))
+                }
+                Step::Joined => {
+                    let ((), effect) = sale.decide_epoch_after_join(now_ms, epoch)?;
                     Ok((None, effect))
                 }
             })
         });
+        self.latest_epoch = self.latest_epoch.max(self.sale.head().epoch);
         let stopped = self.sale.is_fenced() || self.sale.phase(0) == Phase::Paused;
         match done {
             Ok(put) => {
@@ -604,4 +625,6 @@ enum Step<'a> {
     Reservation(Reservation<'a>),
     Refund(ReservationId),
     Join(EventId),
+    /// What belongs to a join, after it.
+    Joined,
 }

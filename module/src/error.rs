@@ -31,6 +31,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
             Refusal::NoReservation => "NORESERVATION",
+            Refusal::Fenced => "FENCED",
             Refusal::Gone(_) => "GONE",
             Refusal::NoStock { .. } => "NOSTOCK",
             Refusal::QuantityAboveLimit { .. }

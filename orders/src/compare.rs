@@ -51,7 +51,10 @@ pub fn orders_of(cursor: EventId, shared: &[EventBatch], rest: &[EventBatch]) ->
     let mut ids = older_orders(cursor, &rest);
     ids.extend(facts(shared).filter_map(|(id, fact)| match fact {
         Fact::Accepted { .. } => Some(id),
-        Fact::Confirmed { rid } | Fact::Cancelled { rid } | Fact::Expired { rid } => Some(rid.0),
+        Fact::Confirmed { rid }
+        | Fact::Cancelled { rid }
+        | Fact::Expired { rid }
+        | Fact::LatePayment { rid } => Some(rid.0),
         _ => None,
     }));
     ids
@@ -71,6 +74,11 @@ pub fn shared(log: &[EventBatch], orders: &HashMap<EventId, Order>) -> Result<()
                 rid.0,
                 &[Status::Expired, Status::Confirmed, Status::Refused],
             ),
+            // From then on no payment is taken for it.
+            Fact::LatePayment { rid } => (
+                rid.0,
+                &[Status::Expired, Status::Cancelled, Status::Refused],
+            ),
             _ => continue,
         };
         let Some(order) = orders.get(&rid) else {
@@ -87,12 +95,28 @@ pub fn shared(log: &[EventBatch], orders: &HashMap<EventId, Order>) -> Result<()
             }
         } else if !fits.contains(&order.status) {
             return Err(format!(
-                "event {id} in Redis ends the reservation {rid}, and its order in MySQL is {}",
+                "event {id} in Redis is about the end of the reservation {rid}, and its order in \
+                 MySQL is {}",
                 order.status
             ));
         }
     }
     Ok(())
+}
+
+/// Of a log that ends before MySQL's cursor, although no node took over: whether MySQL has all of it.
+///
+/// # Errors
+/// Names the first event that it does not have, or of which nobody can say whether it does.
+pub fn set_back(log: &[EventBatch], orders: &HashMap<EventId, Order>) -> Result<(), String> {
+    shared(log, orders)?;
+    let restocked = facts(log).find(|(_, fact)| matches!(fact, Fact::Restocked { .. }));
+    restocked.map_or(Ok(()), |(id, _)| {
+        Err(format!(
+            "event {id} in Redis adds units or takes some away, and nothing says whether MySQL has \
+             it"
+        ))
+    })
 }
 
 /// The rest of the log, behind MySQL's cursor: whether MySQL will take it up from where it is, and
@@ -227,6 +251,18 @@ mod tests {
         let paid = log(EPOCH, 3, vec![Fact::Confirmed { rid: rid(2) }]);
         let complaint = shared(&paid, &orders(&[(2, "u1", Status::Cancelled)])).unwrap_err();
         assert!(complaint.contains("MySQL is cancelled"), "{complaint}");
+    }
+
+    #[test]
+    fn a_log_that_was_set_back_is_mysqls_if_nothing_in_it_may_be_missing_there() {
+        let sold = |fact| log(EPOCH, 2, vec![accepted("u1"), fact]);
+        let mysql = orders(&[(2, "u1", Status::Confirmed)]);
+        assert_eq!(set_back(&sold(Fact::Closed), &mysql), Ok(()));
+        let complaint = set_back(&sold(Fact::Restocked { delta: 5 }), &mysql).unwrap_err();
+        assert!(complaint.contains("event 5-3"), "{complaint}");
+        let paid_late = sold(Fact::LatePayment { rid: rid(2) });
+        let complaint = set_back(&paid_late, &mysql).unwrap_err();
+        assert!(complaint.contains("MySQL is confirmed"), "{complaint}");
     }
 
     #[test]

@@ -23,6 +23,12 @@ struct Shared {
     seen: BTreeMap<i32, i64>,
     /// Partitions that are no longer ours, which the writer has not heard of yet.
     left: BTreeSet<i32>,
+    /// How often each partition has gone.
+    assignments: BTreeMap<i32, u64>,
+    /// The first message left aside of each sale.
+    aside: BTreeMap<StockId, (i32, i64)>,
+    /// The offset from which a partition is to be read once more.
+    again: BTreeMap<i32, i64>,
 }
 
 /// What is dealt with, and what is not.
@@ -50,11 +56,34 @@ impl Offsets {
         shared
             .seen
             .extend(seen.map(|(number, partition)| (*number, partition.next)));
+        shared.aside = progress.first_aside().collect();
+    }
+
+    /// What is left aside of a sale is to be read once more: what was missing before it has come, and
+    /// it may be nowhere else any more.
+    pub fn read_again(&self, sid: StockId) {
+        let mut shared = self.lock();
+        if let Some((partition, first)) = shared.aside.get(&sid).copied() {
+            let from = shared.again.entry(partition).or_insert(first);
+            *from = first.min(*from);
+        }
+    }
+
+    /// The partitions that are to be read once more, and from where, since the last call.
+    pub fn take_again(&self) -> BTreeMap<i32, i64> {
+        std::mem::take(&mut self.lock().again)
     }
 
     /// The offsets from which a restart has to read, where they are new since the last call.
     pub fn take(&self) -> BTreeMap<i32, i64> {
         std::mem::take(&mut self.lock().restart)
+    }
+
+    /// Which assignment of a partition this is. A partition that went and came back is read from its
+    /// stored offset: what was read before says nothing of what is dealt with.
+    pub fn assignment(&self, partition: i32) -> u64 {
+        let shared = self.lock();
+        shared.assignments.get(&partition).copied().unwrap_or(0)
     }
 
     /// The writer was given a message.
@@ -76,6 +105,9 @@ impl Offsets {
         shared.given.remove(&partition);
         shared.seen.remove(&partition);
         shared.restart.remove(&partition);
+        shared.aside.retain(|_, (number, _)| *number != partition);
+        shared.again.remove(&partition);
+        *shared.assignments.entry(partition).or_default() += 1;
         shared.left.insert(partition);
     }
 
@@ -113,6 +145,21 @@ impl Progress {
                 .aside
                 .retain(|id, (_, furthest)| *id != sid || *furthest > cursor);
         }
+    }
+
+    /// Whether something of a sale is left aside that goes on where MySQL is, at `cursor`: of another
+    /// epoch it may be what nobody can ever take.
+    pub fn has_aside(&self, sid: StockId, cursor: EventId) -> bool {
+        let aside = self.partitions.values();
+        let mut aside = aside.filter_map(|partition| partition.aside.get(&sid));
+        aside.any(|(_, furthest)| furthest.epoch == cursor.epoch && *furthest > cursor)
+    }
+
+    fn first_aside(&self) -> impl Iterator<Item = (StockId, (i32, i64))> {
+        self.partitions.iter().flat_map(|(number, partition)| {
+            let aside = partition.aside.iter();
+            aside.map(|(sid, (first, _))| (*sid, (*number, *first)))
+        })
     }
 
     /// A partition is no longer ours: what was left aside is its new owner's.
@@ -170,6 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_aside_can_be_read_once_more() {
+        let shared = Offsets::default();
+        let mut progress = Progress::default();
+        progress.aside(0, 10, LAMP, at(5));
+        progress.aside(0, 8, SOFA, at(5));
+        progress.aside(1, 3, StockId(3), at(5));
+        shared.set(&progress);
+        shared.read_again(StockId(4));
+        assert_eq!(shared.take_again(), BTreeMap::new());
+        for sid in [LAMP, SOFA, StockId(3)] {
+            shared.read_again(sid);
+        }
+        shared.leave(1);
+        shared.read_again(StockId(3));
+        assert_eq!(shared.take_again(), BTreeMap::from([(0, 8)]));
+        assert_eq!(shared.take_again(), BTreeMap::new());
+        progress.applied(LAMP, at(5));
+        shared.set(&progress);
+        shared.read_again(LAMP);
+        assert_eq!(shared.take_again(), BTreeMap::new(), "it is applied");
+    }
+
+    #[test]
     fn what_was_left_aside_of_a_partition_is_its_new_owners() {
         let shared = Offsets::default();
         let mut progress = Progress::default();
@@ -177,6 +247,7 @@ mod tests {
         shared.set(&progress);
         shared.leave(0);
         assert_eq!(shared.take(), BTreeMap::new());
+        assert_eq!((shared.assignment(0), shared.assignment(1)), (1, 0));
         for partition in shared.take_left() {
             progress.forget(partition);
         }
@@ -191,7 +262,14 @@ mod tests {
         progress.aside(0, 12, SOFA, at(3));
         progress.applied(LAMP, at(5));
         assert_eq!(offsets(&progress), [(0, 11)], "event 6 is still missing");
+        assert!(progress.has_aside(LAMP, at(5)) && progress.has_aside(SOFA, at(1)));
+        let replaced = EventId::new(6, 9);
+        assert!(
+            !progress.has_aside(LAMP, replaced),
+            "nobody may ever take it"
+        );
         progress.applied(LAMP, at(6));
+        assert!(!progress.has_aside(LAMP, at(6)) && progress.has_aside(SOFA, at(1)));
         assert_eq!(offsets(&progress), [(0, 12)]);
         progress.applied(SOFA, at(9));
         assert_eq!(offsets(&progress), [(0, 13)]);

@@ -337,6 +337,8 @@ impl Gate {
         match error.code() {
             Some("NOSALE") => Problem::UnknownSale,
             Some("NORESERVATION") => Problem::UnknownReservation,
+            // Whether it was granted is not known before MySQL is compared.
+            Some("FENCED") => Problem::Paused,
             Some("ERR") if names_quantity(error.detail().unwrap_or_default()) => {
                 Problem::BadQuantity
             }

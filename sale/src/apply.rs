@@ -56,6 +56,7 @@ impl Sale {
             accepted_pending: 0,
             relayed: before,
             stored: before,
+            released_from_ms: 0,
             missing: Missing::default(),
         };
         let opened = Opened {
@@ -165,6 +166,11 @@ impl Sale {
             Effect::Restored(reservation) => self.put_back(reservation),
             Effect::Recounted { total, sold_before } => self.set_units(*total, *sold_before),
             Effect::Joined { previous } => self.join(*previous),
+            Effect::Rebased {
+                previous,
+                epoch,
+                at_ms,
+            } => self.rebase(*previous, *epoch, *at_ms),
             Effect::LatePayment { at_ms, rid } => self.pay_late(*at_ms, *rid),
             Effect::RefundOwed { rid } => self.owe_refund(*rid).map(|_| ()),
         }
@@ -382,6 +388,28 @@ impl Sale {
         }
         self.relayed = previous;
         self.fenced = true;
+        Ok(())
+    }
+
+    fn rebase(&mut self, previous: EventId, epoch: u64, at_ms: u64) -> Result<(), ApplyError> {
+        let follows = epoch > self.head.epoch && epoch <= EPOCH_MAX;
+        if self.joint(previous).is_err() || !self.may_rebase(previous) || !follows {
+            return Err(ApplyError::BadEffect("rebased"));
+        }
+        let since = self.log.after(previous);
+        let since: Vec<Entry> = since
+            .filter(|entry| !entry.fact.begins_epoch())
+            .cloned()
+            .collect();
+        self.log = Log::default();
+        self.forget_up_to(previous);
+        self.relayed = previous;
+        self.fenced = true;
+        self.head = EventId::new(epoch, 0);
+        self.record(at_ms, EntryFact::Epoch(Box::new(previous)));
+        for Entry { at_ms, fact, .. } in since {
+            self.record(at_ms, fact);
+        }
         Ok(())
     }
 

@@ -15,6 +15,10 @@ use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef, Verdict
 /// Overdue holds that one command releases at most: what a buyer may have to wait for.
 pub const RELEASES_PER_COMMAND_MAX: usize = 1024;
 
+/// For so long after a fence has fallen nothing lapses, ms: whoever paid meanwhile was told to ask
+/// again, and is to find his hold.
+pub const FENCE_GRACE_MS: u64 = 30_000;
+
 /// One question for units.
 #[derive(Clone, Copy, Debug)]
 pub struct Try<'a> {
@@ -59,6 +63,9 @@ pub enum Refusal {
     /// Nothing was ever granted under this id.
     #[error("no such reservation")]
     NoReservation,
+    /// What this copy lacks may exclude what is asked for.
+    #[error("the sale is fenced until MySQL is seen to have the same: ask again")]
+    Fenced,
     /// The reservation ended otherwise.
     #[error("reservation is {0}")]
     Gone(ReservationState),
@@ -159,8 +166,12 @@ impl Sale {
         decide: impl FnOnce(&Self) -> Decision<'a, T>,
     ) -> Result<T, Refusal> {
         self.release_overdue(now_ms, change)?;
+        let was_fenced = self.fenced;
         let answer = self.step(change, decide)?;
         self.lift_fence(change)?;
+        if was_fenced && !self.fenced {
+            self.released_from_ms = now_ms.saturating_add(FENCE_GRACE_MS);
+        }
         Ok(answer)
     }
 
@@ -198,12 +209,9 @@ impl Sale {
         epoch: u64,
         fenced: bool,
     ) -> Result<(), Refusal> {
-        let effect = Effect::TookOver {
-            epoch: epoch.max(self.head.epoch.saturating_add(1)),
-            at_ms: now_ms,
-            fenced,
-        };
-        self.step(change, |_| Ok(((), Some(effect))))
+        self.step(change, |sale| {
+            Ok(((), Some(sale.new_epoch(now_ms, epoch, fenced))))
+        })
     }
 
     /// `CONFIRM`: what cannot be confirmed because it came late is written down as a payment to be
@@ -227,6 +235,18 @@ impl Sale {
             self.step(change, |sale| sale.decide_refund(now_ms, rid))?;
         }
         confirmed
+    }
+
+    fn epoch_above(&self, epoch: u64) -> u64 {
+        epoch.max(self.head.epoch.saturating_add(1))
+    }
+
+    fn new_epoch(&self, now_ms: u64, epoch: u64, fenced: bool) -> Effect<'static> {
+        Effect::TookOver {
+            epoch: self.epoch_above(epoch),
+            at_ms: now_ms,
+            fenced,
+        }
     }
 
     fn step<'a, T>(
@@ -261,7 +281,7 @@ impl Sale {
             let Some((deadline_ms, position)) = self.reservations.first_due() else {
                 return Ok(());
             };
-            if deadline_ms > now_ms {
+            if deadline_ms.max(self.released_from_ms) > now_ms {
                 return Ok(());
             }
             let rid = self.reservations.rid(position);
@@ -365,8 +385,8 @@ impl Sale {
             return Ok(Judgement::Rejected(Verdict::Duplicate(rid)));
         }
         if self.available < u64::from(qty) {
-            let first = self.first_deadline_ms();
-            let wait_ms = first.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
+            let first = self.next_release_ms();
+            let wait_ms = first.map(|release_ms| release_ms.saturating_sub(now_ms));
             return Ok(Judgement::Rejected(Verdict::SoldOut { wait_ms }));
         }
         if self.reservations.len() >= RESERVATIONS_MAX {
@@ -398,15 +418,15 @@ impl Sale {
     /// unless its payment is to be refunded.
     ///
     /// # Errors
-    /// [`Refusal::NoReservation`], [`Refusal::Gone`], or [`Refusal::NoStock`] when it is late and
-    /// the units are with others.
+    /// [`Refusal::NoReservation`], [`Refusal::Gone`], [`Refusal::NoStock`] when it is late and the
+    /// units are with others, or [`Refusal::Fenced`].
     pub fn decide_confirm(
         &self,
         now_ms: u64,
         rid: ReservationId,
         late: bool,
     ) -> Decision<'static, ()> {
-        let reservation = self.reservation(rid).ok_or(Refusal::NoReservation)?;
+        let reservation = self.may_end_as(rid, ReservationState::Confirmed)?;
         let confirm = Some(Effect::Confirmed { at_ms: now_ms, rid });
         match reservation.state {
             ReservationState::Held => Ok(((), confirm)),
@@ -428,6 +448,20 @@ impl Sale {
         }
     }
 
+    /// A reservation that is to end, or has ended, in a state. What a fenced copy lacks may be that it
+    /// ended otherwise and that its units are with others, so it only says there what is so already.
+    fn may_end_as(
+        &self,
+        rid: ReservationId,
+        state: ReservationState,
+    ) -> Result<Reservation<'_>, Refusal> {
+        let reservation = self.granted(rid)?;
+        if self.fenced && reservation.state != state {
+            return Err(Refusal::Fenced);
+        }
+        Ok(reservation)
+    }
+
     /// A payment for what has ended is to be refunded; once.
     fn decide_refund(&self, now_ms: u64, rid: ReservationId) -> Decision<'static, ()> {
         let effect = Effect::LatePayment { at_ms: now_ms, rid };
@@ -437,9 +471,9 @@ impl Sale {
     /// `CANCEL`. Repeating it is fine.
     ///
     /// # Errors
-    /// [`Refusal::NoReservation`] or [`Refusal::Gone`].
+    /// [`Refusal::NoReservation`], [`Refusal::Gone`] or [`Refusal::Fenced`].
     pub fn decide_cancel(&self, now_ms: u64, rid: ReservationId) -> Decision<'static, ()> {
-        let reservation = self.reservation(rid).ok_or(Refusal::NoReservation)?;
+        let reservation = self.may_end_as(rid, ReservationState::Cancelled)?;
         match reservation.state {
             ReservationState::Held => Ok(((), Some(Effect::Cancelled { at_ms: now_ms, rid }))),
             ReservationState::Cancelled => Ok(((), None)),
@@ -450,8 +484,12 @@ impl Sale {
     /// `RESTOCK`: never below what is held or sold.
     ///
     /// # Errors
-    /// [`Refusal::RestockBelowAvailable`] or [`Refusal::RestockAboveMax`].
+    /// [`Refusal::RestockBelowAvailable`] or [`Refusal::RestockAboveMax`]; [`Refusal::Fenced`] if units
+    /// are to be taken away that what a copy lacks may have granted.
     pub fn decide_restock(&self, now_ms: u64, delta: i64) -> Decision<'static, ()> {
+        if self.fenced && delta < 0 {
+            return Err(Refusal::Fenced);
+        }
         let available = self.available;
         if delta < 0 && delta.unsigned_abs() > available {
             return Err(Refusal::RestockBelowAvailable { available });
@@ -611,16 +649,55 @@ impl Sale {
         Ok(((), changes.then_some(effect)))
     }
 
-    /// `RESTORE … JOIN`: this copy has all that MySQL has, up to `previous`. The epoch that comes
-    /// next here follows that place, its events are sent again, and the fence falls when MySQL has
-    /// taken the first event of the present epoch.
+    /// `RESTORE … JOIN`: this copy has all that MySQL has, up to `previous`. What happened here since
+    /// follows that place, is sent again, and the fence falls when MySQL has taken the first event of
+    /// the last epoch.
+    ///
+    /// What was put back is no event, so that a copy that loses it again has the same last event. Therefore
+    /// what follows gets other numbers, in a new `epoch`. Reservations have told theirs to buyers:
+    /// where some were granted since, numbers stay, and
+    /// [`decide_epoch_after_join`](Self::decide_epoch_after_join) adds one that such a copy lacks.
     ///
     /// # Errors
     /// [`Refusal::Selling`] or [`Refusal::NoJoint`].
-    pub fn decide_join(&self, previous: EventId) -> Decision<'static, ()> {
+    pub fn decide_join(&self, now_ms: u64, previous: EventId, epoch: u64) -> Decision<'static, ()> {
         self.must_stand()?;
         self.joint(previous)?;
-        Ok(((), Some(Effect::Joined { previous })))
+        let joined = if self.may_rebase(previous) {
+            Effect::Rebased {
+                previous,
+                epoch: self.epoch_above(epoch),
+                at_ms: now_ms,
+            }
+        } else {
+            Effect::Joined { previous }
+        };
+        Ok(((), Some(joined)))
+    }
+
+    /// What belongs to a `JOIN`, after it: see [`decide_join`](Self::decide_join).
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn decide_epoch_after_join(&self, now_ms: u64, epoch: u64) -> Decision<'static, ()> {
+        let is_rebased = self.may_rebase(self.stored);
+        let effect = (!is_rebased).then(|| self.new_epoch(now_ms, epoch, true));
+        Ok(((), effect))
+    }
+
+    /// `RESTORE … EPOCH`: what comes next is behind what MySQL has, although no node took over here: an
+    /// epoch begins, above another one, and nothing is sold until MySQL has it.
+    ///
+    /// # Errors
+    /// [`Refusal::Selling`].
+    pub fn decide_epoch(&self, now_ms: u64, epoch: u64) -> Decision<'static, ()> {
+        self.must_stand()?;
+        Ok(((), Some(self.new_epoch(now_ms, epoch, true))))
+    }
+
+    /// Whether no reservation has its name from an event after `previous`.
+    pub(crate) fn may_rebase(&self, previous: EventId) -> bool {
+        self.reservations.granted_count_after(previous) == 0
     }
 
     /// Whether the first event after `previous` begins an epoch that MySQL has nothing of. Anything

@@ -107,6 +107,16 @@ pub enum Effect<'a> {
         /// MySQL's place.
         previous: EventId,
     },
+    /// The same, and what happened here since then follows in an epoch of its own, under other numbers:
+    /// no number then belongs to copies with and without what was put back.
+    Rebased {
+        /// MySQL's place.
+        previous: EventId,
+        /// The new epoch, above the one before.
+        epoch: u64,
+        /// When, Unix ms.
+        at_ms: u64,
+    },
     /// What was expired or given up was paid for, and is to be refunded.
     LatePayment {
         /// When, Unix ms.
@@ -293,6 +303,7 @@ mod tag {
     pub(super) const JOINED: u8 = 17;
     pub(super) const LATE_PAYMENT: u8 = 18;
     pub(super) const REFUND_OWED: u8 = 19;
+    pub(super) const REBASED: u8 = 20;
 }
 
 impl<'a> Effect<'a> {
@@ -365,6 +376,16 @@ impl<'a> Effect<'a> {
                 out.push(tag::JOINED);
                 put_id(out, *previous);
             }
+            Self::Rebased {
+                previous,
+                epoch,
+                at_ms,
+            } => {
+                out.push(tag::REBASED);
+                put_id(out, *previous);
+                put_instant(out, *epoch);
+                put_instant(out, *at_ms);
+            }
             Self::LatePayment { at_ms, rid } => put_step(out, tag::LATE_PAYMENT, *at_ms, *rid),
             Self::RefundOwed { rid } => {
                 out.push(tag::REFUND_OWED);
@@ -421,6 +442,11 @@ impl<'a> Effect<'a> {
             }),
             tag::JOINED => Ok(Self::Joined {
                 previous: reader.id()?,
+            }),
+            tag::REBASED => Ok(Self::Rebased {
+                previous: reader.id()?,
+                epoch: reader.instant()?,
+                at_ms: reader.instant()?,
             }),
             tag::LATE_PAYMENT => Ok(Self::LatePayment {
                 at_ms: reader.instant()?,

@@ -57,9 +57,10 @@ impl News {
     pub(crate) const fn of_effect(effect: &Effect<'_>) -> Option<Self> {
         match effect {
             Effect::Opened { .. } => Some(Self::Opened),
-            Effect::Paused | Effect::TookOver { fenced: true, .. } | Effect::Joined { .. } => {
-                Some(Self::Paused)
-            }
+            Effect::Paused
+            | Effect::TookOver { fenced: true, .. }
+            | Effect::Joined { .. }
+            | Effect::Rebased { .. } => Some(Self::Paused),
             Effect::Resumed | Effect::Unfenced => Some(Self::Resumed),
             Effect::Altered(_) => Some(Self::Altered),
             Effect::Restocked { .. } | Effect::Recounted { .. } => Some(Self::Restocked),

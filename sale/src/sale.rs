@@ -1,5 +1,6 @@
 //! A sale.
 
+use crate::decide::Refusal;
 use crate::log::{Entry, EntryFact, Log};
 use crate::options::Options;
 use crate::reservations::{Position, Reservation, Reservations};
@@ -29,6 +30,9 @@ pub struct Sale {
     pub(crate) accepted_pending: u64,
     pub(crate) relayed: EventId,
     pub(crate) stored: EventId,
+    /// No hold lapses before this, Unix ms. It is the node's that lets them lapse: in no effect and no
+    /// snapshot.
+    pub(crate) released_from_ms: u64,
     /// What a snapshot has announced and not brought yet.
     pub(crate) missing: Missing,
 }
@@ -196,10 +200,23 @@ impl Sale {
         }
     }
 
-    /// One reservation.
+    /// One reservation, if it is here.
     #[must_use]
     pub fn reservation(&self, rid: ReservationId) -> Option<Reservation<'_>> {
         self.reservations.at(self.reservations.find(rid)?)
+    }
+
+    /// One reservation.
+    ///
+    /// # Errors
+    /// [`Refusal::NoReservation`]; where this copy may lack it, [`Refusal::Fenced`].
+    pub fn granted(&self, rid: ReservationId) -> Result<Reservation<'_>, Refusal> {
+        let missing = if self.fenced {
+            Refusal::Fenced
+        } else {
+            Refusal::NoReservation
+        };
+        self.reservation(rid).ok_or(missing)
     }
 
     /// Whether a payment for a reservation came too late and is to be refunded.
@@ -237,16 +254,11 @@ impl Sale {
         Some(self.reservations.at(first)?.at_ms)
     }
 
-    /// The deadline of the live hold that lapses first, Unix ms.
-    pub(crate) fn first_deadline_ms(&self) -> Option<u64> {
-        let first = self.reservations.first_due();
-        first.map(|(deadline_ms, _)| deadline_ms)
-    }
-
     /// When there is a hold to release, Unix ms; `None` if there is none, or a fence holds them.
     #[must_use]
     pub fn next_release_ms(&self) -> Option<u64> {
-        self.first_deadline_ms().filter(|_| !self.fenced)
+        let (deadline_ms, _) = self.reservations.first_due().filter(|_| !self.fenced)?;
+        Some(deadline_ms.max(self.released_from_ms))
     }
 
     /// Whether MySQL has the order of a reservation.

@@ -224,6 +224,7 @@ impl Sale {
             accepted_pending: 0,
             relayed,
             stored,
+            released_from_ms: 0,
             missing: Missing {
                 reservations: reader.number()?,
                 entries: reader.number()?,

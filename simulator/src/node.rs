@@ -146,13 +146,6 @@ impl Node {
         self.is_inherited
     }
 
-    /// What it has written is on its disk.
-    pub(crate) fn sync(&mut self) {
-        for (at_ms, _) in &mut self.aof.tail {
-            *at_ms = 0;
-        }
-    }
-
     /// How many of the last changes a death may cost it.
     pub(crate) fn unsynced(&self, now_ms: u64, death: Death, always: bool) -> usize {
         if always || death == Death::Kill {

@@ -47,6 +47,22 @@ impl Oracle {
                 let previous = id;
                 id = EventId::new(*epoch, 0);
                 self.add(&mut id, Fact::Epoch { previous })?;
+            } else if let Effect::Rebased {
+                previous, epoch, ..
+            } = &effect
+            {
+                id = EventId::new(*epoch, 0);
+                self.add(
+                    &mut id,
+                    Fact::Epoch {
+                        previous: *previous,
+                    },
+                )?;
+                // What happened here since has other numbers now.
+                let since = sale.events_after(id, usize::MAX);
+                for event in since.into_iter().flat_map(|batch| batch.events) {
+                    self.add(&mut id, event.fact)?;
+                }
             } else if let Some(fact) = fact_of(&effect) {
                 self.add(&mut id, fact)?;
                 if !counts {
@@ -164,19 +180,24 @@ impl Oracle {
         self.settled.insert(rid, state);
     }
 
-    /// The sale goes on with another copy: what it lacks may be missing from now on.
-    pub(crate) fn goes_on_with(&mut self, before: Option<&Sale>, copy: Option<&Sale>) -> usize {
+    /// The sale goes on with another copy: what it lacks may be missing from now on. Returns the
+    /// reservations that it lacks.
+    pub(crate) fn goes_on_with(
+        &mut self,
+        before: Option<&Sale>,
+        copy: Option<&Sale>,
+    ) -> Vec<ReservationId> {
+        let mut lost = Vec::new();
         let Some(before) = before else {
-            return 0;
+            return lost;
         };
         // Also events that are no reservation's, as units that were added.
         self.is_behind |= copy.is_none_or(|copy| copy.head() < before.head());
-        let mut lost = 0;
         for had in before.reservations_from(0) {
             let has = copy.and_then(|copy| copy.reservation(had.rid));
             if has.is_none() {
                 self.may_miss.insert(had.rid);
-                lost += 1;
+                lost.push(had.rid);
             }
             if has.is_none_or(|has| has.state != had.state) {
                 self.may_be_behind.insert(had.rid);
@@ -186,8 +207,8 @@ impl Oracle {
     }
 
     /// Whether a buyer was told of what is missing in spite of a promise that outlives a takeover.
-    pub(crate) fn told_in_vain(&self) -> Option<ReservationId> {
-        self.may_miss.intersection(&self.accepted).next().copied()
+    pub(crate) fn told_in_vain(&self, lost: &[ReservationId]) -> Option<ReservationId> {
+        lost.iter().find(|rid| self.accepted.contains(rid)).copied()
     }
 
     /// Whether a step of a reservation may be lost.

@@ -74,6 +74,8 @@ pub(crate) struct Writer {
     pub(crate) locks_stock: bool,
     pub(crate) poison: Unwritable,
     pub(crate) transaction: Transaction,
+    /// MySQL's cursor where the sale stands still.
+    pub(crate) halted_at: Option<EventId>,
 }
 
 /// A run of events.
@@ -87,7 +89,8 @@ pub(crate) struct Delivery {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
     Relay(Receipt),
-    Topic(usize),
+    /// An offset, and which assignment of the partition it was read in.
+    Topic(usize, u64),
 }
 
 /// When a sale that stands still has its log sent again.
@@ -97,6 +100,7 @@ pub(crate) struct Again {
     pub(crate) cursor: EventId,
     pub(crate) next_ms: u64,
     pub(crate) pause_ms: u64,
+    pub(crate) was_tried: bool,
 }
 
 /// How far a transaction is.

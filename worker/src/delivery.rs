@@ -19,7 +19,12 @@ pub(crate) enum Origin {
     /// From the relay of this process (`broker = "none"`), which waits for the commit.
     Relay(oneshot::Sender<Result<(), Undelivered>>),
     /// From the topic; its offset is stored when it is dealt with.
-    Topic(Box<OwnedMessage>),
+    Topic {
+        /// As it came.
+        message: Box<OwnedMessage>,
+        /// Which assignment of its partition it was read in: see [`Offsets`](crate::orders::Offsets).
+        assignment: u64,
+    },
 }
 
 /// The answer to a batch that the relay handed to a sink: `Ok` once it lies there durably.

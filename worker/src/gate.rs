@@ -81,6 +81,9 @@ pub(crate) enum Refused {
     /// The reservation does not exist.
     #[error("no such reservation")]
     NoReservation,
+    /// The sale is fenced: the same question can be answered when the fence has fallen.
+    #[error("the sale is fenced")]
+    Fenced,
     /// The reservation is in another state, named here.
     #[error("{0}")]
     Gone(String),
@@ -377,6 +380,7 @@ impl From<RedisError> for Refused {
         match error.code() {
             Some("NOSALE") => Self::NoSale,
             Some("NORESERVATION") => Self::NoReservation,
+            Some("FENCED") => Self::Fenced,
             Some("GONE") => Self::Gone(error.detail().unwrap_or_default().to_owned()),
             _ => Self::Other(error.to_string()),
         }

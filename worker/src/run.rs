@@ -2,6 +2,7 @@
 
 use crate::admin::Admin;
 use crate::backoff::Backoff;
+use crate::clock;
 use crate::config::{Broker, Config};
 use crate::delivery::Delivery;
 use crate::figures::Figures;
@@ -159,7 +160,10 @@ async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
     // messages in another order.
     let producer = match config.broker {
         Broker::None => None,
-        Broker::Kafka => Some(Producer::new(&config.kafka)?),
+        Broker::Kafka => {
+            clock::watch();
+            Some(Producer::new(&config.kafka)?)
+        }
     };
     let (sink, consumer) = match producer.clone() {
         None => (Sink::Orders(intake), None),
@@ -177,7 +181,7 @@ async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
         dead_letters: producer
             .clone()
             .map(|producer| DeadLetters::new(producer, config.kafka.dead_topic)),
-        offsets,
+        offsets: offsets.clone(),
         pulse: pulse.clone(),
         stored: stored.clone(),
         refusals: refusals.clone(),
@@ -200,7 +204,8 @@ async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
 
     let news = tokio::spawn({
         let (stored, gate, session) = (stored.clone(), Arc::clone(&gate), session());
-        async move { announce_stored(&stored, &gate, session).await }
+        let offsets = offsets.clone();
+        async move { announce_stored(&stored, &gate, &offsets, session).await }
     });
     let queue = async {
         if let Some(producer) = &producer {

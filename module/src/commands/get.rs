@@ -3,9 +3,9 @@
 
 use super::given::once;
 use crate::args;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::request::{Field, Request};
-use seckill_sale::{Refusal, Reservation, Sale};
+use seckill_sale::{Reservation, Sale};
 
 /// Reservations of one buyer that one reply shows: somebody who buys and gives up all day long is
 /// no reason to keep the server busy.
@@ -16,8 +16,7 @@ pub(crate) fn get(request: &Request<'_>) -> Result<()> {
     let rid = args::rid(args.next()?)?;
     args.end()?;
     request.read(|entry| {
-        let reservation = entry.sale.reservation(rid);
-        let reservation = reservation.ok_or_else(|| Error::from(Refusal::NoReservation))?;
+        let reservation = entry.sale.granted(rid)?;
         request.reply_map(&fields(&entry.sale, &reservation));
         Ok(())
     })

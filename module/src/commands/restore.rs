@@ -1,22 +1,29 @@
 //! `SECKILL.RESTORE`: puts back facts that MySQL has and this node does not.
 
 use crate::args::{self, Args, MS_MAX};
-use crate::entry::Entry;
+use crate::entry::{Entry, next_epoch};
 use crate::error::{Error, Result, bad, quote};
 use crate::request::{Field, Request};
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 use seckill_sale::decide::Decision;
 use seckill_sale::{Put, Reservation, Sale, UNITS_MAX};
 
-const EXPECTED: &str = "UNITS, RESERVATION, REFUND or JOIN";
+const EXPECTED: &str = "UNITS, RESERVATION, REFUND, EPOCH or JOIN";
 
 /// One fact to put back.
 #[derive(Clone, Copy)]
 enum Step<'a> {
-    Units { total: u64, sold_before: u64 },
+    Units {
+        total: u64,
+        sold_before: u64,
+    },
     Reservation(Reservation<'a>),
     Refund(ReservationId),
+    /// Begins an epoch above this one.
+    Epoch(u64),
     Join(EventId),
+    /// What belongs to a JOIN, after it.
+    Joined,
 }
 
 pub(crate) fn restore(request: &Request<'_>) -> Result<()> {
@@ -24,7 +31,9 @@ pub(crate) fn restore(request: &Request<'_>) -> Result<()> {
     request.write_with(
         |entry, now_ms| {
             let Entry { sale, change, .. } = entry;
-            sale.perform_each(now_ms, change, steps, decide)
+            sale.perform_each(now_ms, change, steps, |sale, step| {
+                decide(sale, now_ms, step)
+            })
         },
         |put| {
             let count = |what| put.iter().filter(|&&put| put == Some(what)).count() as u64;
@@ -37,7 +46,7 @@ pub(crate) fn restore(request: &Request<'_>) -> Result<()> {
     )
 }
 
-fn decide<'a>(sale: &Sale, step: Step<'a>) -> Decision<'a, Option<Put>> {
+fn decide<'a>(sale: &Sale, now_ms: u64, step: Step<'a>) -> Decision<'a, Option<Put>> {
     let without_put = |((), effect)| (None, effect);
     match step {
         Step::Units { total, sold_before } => {
@@ -48,7 +57,15 @@ fn decide<'a>(sale: &Sale, step: Step<'a>) -> Decision<'a, Option<Put>> {
             Ok((Some(put), effect))
         }
         Step::Refund(rid) => sale.decide_restore_refund(rid).map(without_put),
-        Step::Join(previous) => sale.decide_join(previous).map(without_put),
+        Step::Epoch(above) => sale
+            .decide_epoch(now_ms, next_epoch(now_ms).max(above + 1))
+            .map(without_put),
+        Step::Join(previous) => sale
+            .decide_join(now_ms, previous, next_epoch(now_ms))
+            .map(without_put),
+        Step::Joined => sale
+            .decide_epoch_after_join(now_ms, next_epoch(now_ms))
+            .map(without_put),
     }
 }
 
@@ -59,19 +76,24 @@ fn read(mut args: Args<'_>) -> Result<Vec<Step<'_>>> {
     }
     let mut steps = Vec::new();
     while let Some(word) = args.next_word() {
-        steps.push(match word.as_bytes() {
+        let step = match word.as_bytes() {
             b"UNITS" => Step::Units {
                 total: args.number_of("UNITS total", 0..=UNITS_MAX)?,
                 sold_before: args.number_of("UNITS sold", 0..=UNITS_MAX)?,
             },
             b"RESERVATION" => Step::Reservation(reservation(&mut args)?),
             b"REFUND" => Step::Refund(args::rid(args.value_of("REFUND rid")?)?),
+            b"EPOCH" => Step::Epoch(args.number_of("EPOCH above", 0..=MS_MAX - 1)?),
             b"JOIN" => Step::Join(EventId::new(
                 args.number_of("JOIN epoch", 0..=u64::MAX)?,
                 args.number_of("JOIN seq", 0..=u64::MAX)?,
             )),
             _ => return Err(word.unknown(EXPECTED)),
-        });
+        };
+        steps.push(step);
+        if let Step::Join(_) = step {
+            steps.push(Step::Joined);
+        }
     }
     Ok(steps)
 }

@@ -120,6 +120,70 @@ fn a_redis_that_lost_everything_is_filled_again() {
 }
 
 #[test]
+fn a_sale_that_was_set_back_begins_an_epoch_that_mysql_does_not_have() {
+    let server = Server::start("module-set-back");
+    let mut client = server.client();
+    client.text("SECKILL.CREATE s STOCK 3");
+    let rid = accepted(client.try_("s u1"));
+    assert!(
+        client
+            .error("SECKILL.RESTORE s EPOCH 0")
+            .starts_with("ERR the sale is neither fenced nor paused")
+    );
+    client.text("SECKILL.PAUSE s");
+    // MySQL has an epoch from a node whose clock was ahead.
+    let ahead = 99_999_999_999_999_u64;
+    put_back(&mut client, &format!("s EPOCH {ahead}"));
+    assert_eq!(client.info("s", "state"), "fenced");
+    let head = format!("{}-1", ahead + 1);
+    assert_eq!(client.info("s", "head"), head);
+    let after = rid.replace('-', " ");
+    let last = log(&mut client, &format!("s AFTER {after}")).pop().unwrap();
+    assert!(last.ends_with(&format!("epoch previous={rid}")), "{last}");
+    put_back(&mut client, &format!("s JOIN {ahead} 7"));
+    client.text(&format!("SECKILL.ACK s STORED {} 1", ahead + 2));
+    assert_eq!(client.info("s", "state"), "paused");
+}
+
+/// A fenced copy may lack that a hold lapsed and its unit was sold again, or that it was never granted.
+#[test]
+fn a_fenced_copy_asks_to_be_asked_again() {
+    skip_in!(Replica, Cluster: "has a primary and a replica of its own");
+    let (mut server, replica) = with_replica("module-fenced");
+    let mut primary = server.client();
+    primary.text("SECKILL.CREATE s STOCK 5 HOLD 2000");
+    let [held, paid] = ["u1", "u2"].map(|uid| accepted(primary.try_(&format!("s {uid}"))));
+    primary.text(&format!("SECKILL.CONFIRM s {paid}"));
+    let mut copy = Client::of(&replica);
+    await_equal(&mut primary, &mut copy, "s");
+    server.redis_mut().kill().unwrap();
+    copy.text("REPLICAOF NO ONE");
+    copy.run("SECKILL.EVENTS s").unwrap();
+    let head = copy.info("s", "head");
+    for line in [
+        &format!("CONFIRM s {held} LATE"),
+        &format!("CANCEL s {held}"),
+        &format!("CANCEL s {paid}"),
+        "CONFIRM s 1-1 REFUND",
+        "GET s 1-1",
+        "RESTOCK s -1",
+    ] {
+        assert_eq!(
+            copy.error(&format!("SECKILL.{line}")),
+            "FENCED the sale is fenced until MySQL is seen to have the same: ask again",
+            "{line}"
+        );
+    }
+    assert_eq!(copy.info("s", "head"), head, "nothing is decided");
+    copy.text(&format!("SECKILL.CONFIRM s {paid}"));
+    // Long after the hold's end, but the payment was made while it could not be taken.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    copy.text(&format!("SECKILL.ACK s STORED {}", head.replace('-', " ")));
+    assert_eq!(copy.info("s", "state"), "open");
+    copy.text(&format!("SECKILL.CONFIRM s {held}"));
+}
+
+#[test]
 fn what_cannot_be_put_back_is_named_and_changes_nothing() {
     let server = Server::start("module-restore-errors");
     let mut client = server.client();
@@ -144,7 +208,7 @@ fn what_cannot_be_put_back_is_named_and_changes_nothing() {
         ),
         (
             "UNIT 1 0",
-            "ERR unknown option 'UNIT': expected UNITS, RESERVATION, REFUND or JOIN".into(),
+            "ERR unknown option 'UNIT': expected UNITS, RESERVATION, REFUND, EPOCH or JOIN".into(),
         ),
         (
             "RESERVATION 1-1 u2 1 held 5 9",
@@ -172,6 +236,10 @@ fn what_cannot_be_put_back_is_named_and_changes_nothing() {
             "ERR TOKEN needs a value".into(),
         ),
         ("JOIN 1", "ERR JOIN seq needs a value".into()),
+        (
+            "EPOCH -1",
+            "ERR EPOCH above must be an integer from 0 to 9223372036854775806, got '-1'".into(),
+        ),
         (
             &format!("RESERVATION {rid} u2 1 held 5 9"),
             format!("ERR reservation {rid} is here with another uid or qty"),

@@ -107,6 +107,34 @@ fn the_shop_says_what_is_paid_for_and_nobody_else_does() {
 }
 
 #[test]
+fn while_a_sale_is_fenced_the_shop_and_the_buyer_are_to_ask_again() {
+    let stand = stand("fenced", "queue");
+    let path = stand.buy("1001", "u7");
+    let path = path.header("location").unwrap().to_owned();
+    let _: String = stand.redis(&["SECKILL.PAUSE", "1001"]);
+    let _: redis::Value = stand.redis(&["SECKILL.RESTORE", "1001", "EPOCH", "0"]);
+    assert_eq!(stand.info("1001", "state"), "fenced");
+    let shop = format!("Bearer {KEY}");
+    let pay = || {
+        let headers = [("Authorization", shop.as_str())];
+        let confirm = request("POST", &format!("{path}/confirm"), &headers, "");
+        stand.client().ask(&confirm)
+    };
+    let answer = pay();
+    assert_eq!(answer.problem(), word(503, "unavailable"));
+    assert!(answer.retry_after_s().is_some(), "{answer:?}");
+    let owner = [("X-User-Id", "u7")];
+    assert_eq!(status(&stand, "DELETE", &path, &owner).0, 503);
+    // It may be among what the copy lacks.
+    let lost = "/seckill/1001/reservations/1-1";
+    assert_eq!(status(&stand, "GET", lost, &owner), word(503, "paused"));
+    let _: String = stand.redis(&["SECKILL.RESUME", "1001"]);
+    assert_eq!(pay().status, 200);
+    let unknown = word(404, "unknown_reservation");
+    assert_eq!(status(&stand, "GET", lost, &owner), unknown);
+}
+
+#[test]
 fn a_late_payment_follows_the_policy_and_is_told_apart_for_the_refund() {
     let key = format!("Bearer {KEY}");
     let shop = [("Authorization", key.as_str())];

@@ -76,7 +76,7 @@ proptest! {
         copy.sale.audit().unwrap();
         let previous = full.sale.head();
         if kept < full.payloads.len() && copy.sale.stored() <= previous {
-            copy.perform(now_ms, |s, _| s.decide_join(previous)).unwrap();
+            copy.perform(now_ms, |s, _| s.decide_join(now_ms, previous, now_ms)).unwrap();
             copy.sale.audit().unwrap();
             prop_assert_eq!(copy.sale.stored(), previous);
             let first = copy.sale.events_after(previous, 1).unwrap();
@@ -128,7 +128,8 @@ fn a_redis_that_lost_everything_is_filled_from_mysql() {
         );
     }
     let place = EventId::new(LOST_EPOCH, 7);
-    node.perform(EPOCH, |s, _| s.decide_join(place)).unwrap();
+    node.perform(EPOCH, |s, _| s.decide_join(EPOCH, place, EPOCH))
+        .unwrap();
     let figures = node.sale.audit().unwrap();
     assert_eq!(
         (figures.total, figures.available, figures.held, figures.sold),
@@ -146,11 +147,8 @@ fn a_redis_that_lost_everything_is_filled_from_mysql() {
         Ok(Verdict::Duplicate(ReservationId::new(LOST_EPOCH, 3)))
     );
     // MySQL takes up the epoch, the fence falls, and the operator goes on.
-    node.perform(EPOCH, |s, _| {
-        s.decide_ack(Cursor::Stored, EventId::new(EPOCH, 1))
-    })
-    .unwrap();
-    assert!(!node.sale.is_fenced());
+    let epoch = node.sale.head();
+    assert!(!is_fenced_with(&mut node, EPOCH, epoch));
     assert_eq!(node.buy(EPOCH, "u9"), Verdict::Paused);
     node.perform(EPOCH, |s, _| s.decide_resume()).unwrap();
     assert_eq!(
@@ -161,7 +159,8 @@ fn a_redis_that_lost_everything_is_filled_from_mysql() {
     // A restored hold lapses like any other, and its end is an event.
     let lapsed = LOST_EPOCH + 1_500_000;
     node.buy(lapsed, "u8");
-    let log = node.sale.events_after(EventId::new(EPOCH, 2), 10).unwrap();
+    let sold = EventId::new(epoch.epoch, 2);
+    let log = node.sale.events_after(sold, 10).unwrap();
     let rid = ReservationId::new(LOST_EPOCH, 3);
     assert_eq!(log.events[0].fact, Fact::Expired { rid });
     node.sale.audit().unwrap();
@@ -237,7 +236,7 @@ fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
     let mut copy = survivor(&node, 4, EPOCH);
     // MySQL has less than the copy: it reads on, and joining would take events away from it.
     let behind = EventId::new(EPOCH, 2);
-    let refused = copy.perform(EPOCH, |s, _| s.decide_join(behind));
+    let refused = copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, behind, EPOCH));
     assert_eq!(
         refused,
         Err(Refusal::NoJoint {
@@ -246,19 +245,25 @@ fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
         })
     );
     let beyond = EventId::new(EPOCH + 1, 9);
-    assert!(copy.perform(EPOCH, |s, _| s.decide_join(beyond)).is_err());
+    assert!(
+        copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, beyond, EPOCH))
+            .is_err()
+    );
     // MySQL has more.
     let ahead = EventId::new(EPOCH, 60);
-    copy.perform(EPOCH, |s, _| s.decide_join(ahead)).unwrap();
+    copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, ahead, EPOCH))
+        .unwrap();
     copy.sale.audit().unwrap();
     // Twice is like once.
-    copy.perform(EPOCH, |s, _| s.decide_join(ahead)).unwrap();
-    copy.perform(EPOCH, |s, _| {
-        s.decide_ack(Cursor::Stored, EventId::new(EPOCH + 1, 1))
-    })
-    .unwrap();
+    copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, ahead, EPOCH))
+        .unwrap();
+    let taken_up = copy.sale.head();
+    assert!(!is_fenced_with(&mut copy, EPOCH, taken_up));
     copy.perform(EPOCH, |s, _| s.decide_pause()).unwrap();
-    assert!(copy.perform(EPOCH, |s, _| s.decide_join(ahead)).is_err());
+    assert!(
+        copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, ahead, EPOCH))
+            .is_err()
+    );
 }
 
 #[test]
@@ -303,13 +308,96 @@ fn a_payment_that_is_to_be_refunded_is_not_taken_after_a_recovery_either() {
     assert_eq!(node.confirm(EPOCH, rid(5), IfLate::Take), Ok(()));
 }
 
+/// Joins as the module does it.
+fn join(node: &mut Node, now_ms: u64, previous: EventId, epoch: u64) {
+    node.perform(now_ms, |s, _| s.decide_join(now_ms, previous, epoch))
+        .unwrap();
+    node.perform(now_ms, |s, _| s.decide_epoch_after_join(now_ms, epoch))
+        .unwrap();
+}
+
+fn facts(sale: &Sale, after: EventId) -> (u64, Vec<Fact>) {
+    let batch = sale.events_after(after, 9).unwrap();
+    let facts = batch.events.into_iter().map(|event| event.fact);
+    (batch.epoch, facts.collect())
+}
+
+fn is_fenced_with(node: &mut Node, now_ms: u64, stored: EventId) -> bool {
+    node.perform(now_ms, |s, _| s.decide_ack(Cursor::Stored, stored))
+        .unwrap();
+    node.sale.is_fenced()
+}
+
+/// What a copy has that lost what was put back is no part of the log that MySQL takes up.
+#[test]
+fn what_happened_since_a_takeover_gets_other_numbers_when_it_is_joined() {
+    let mut node = Node::open(5, Options::default());
+    node.accepted(EPOCH, "u1");
+    let previous = node.sale.head();
+    let mut copy = survivor(&node, 1, EPOCH + 5);
+    copy.perform(EPOCH + 6, |s, _| s.decide_restock(EPOCH + 6, 2))
+        .unwrap();
+    copy.take_over(EPOCH + 7, EPOCH + 7, true);
+    copy.perform(EPOCH + 8, |s, _| s.decide_close(EPOCH + 8))
+        .unwrap();
+    let lost = copy.sale.head();
+    // A clock that was set back gives no epoch that was there already.
+    join(&mut copy, EPOCH + 9, previous, EPOCH);
+    let epoch = EPOCH + 8;
+    let since = vec![
+        Fact::Epoch { previous },
+        Fact::Restocked { delta: 2 },
+        Fact::Closed,
+    ];
+    assert_eq!(facts(&copy.sale, previous), (epoch, since));
+    assert_eq!(copy.sale.events_pending(), 3);
+    assert!(copy.sale.head() > lost && copy.sale.relayed() == previous);
+    copy.sale.audit().unwrap();
+    assert_eq!(bytes(&copy.replica()), bytes(&copy.sale));
+    assert!(!is_fenced_with(
+        &mut copy,
+        EPOCH + 9,
+        EventId::new(epoch, 1)
+    ));
+}
+
+/// A person has lifted the fence of a copy that lacks something, and it has sold since.
+#[test]
+fn what_was_granted_since_keeps_its_number_and_an_epoch_follows() {
+    let mut node = Node::open(5, Options::default());
+    node.accepted(EPOCH, "u1");
+    let previous = node.sale.head();
+    let mut copy = survivor(&node, 1, EPOCH + 5);
+    copy.perform(EPOCH + 6, |s, _| s.decide_resume()).unwrap();
+    let rid = copy.accepted(EPOCH + 6, "u2");
+    copy.perform(EPOCH + 7, |s, _| s.decide_pause()).unwrap();
+    let lost = copy.sale.head();
+    join(&mut copy, EPOCH + 9, previous, EPOCH + 9);
+    let (epoch, since) = facts(&copy.sale, previous);
+    assert_eq!((epoch, since.len()), (EPOCH + 1, 2));
+    assert_eq!(since[0], Fact::Epoch { previous });
+    assert_eq!(rid.0, lost);
+    let after = (EPOCH + 9, vec![Fact::Epoch { previous: lost }]);
+    assert_eq!(facts(&copy.sale, lost), after);
+    assert!(
+        is_fenced_with(&mut copy, EPOCH + 9, lost),
+        "it may be lost again"
+    );
+    assert!(!is_fenced_with(
+        &mut copy,
+        EPOCH + 9,
+        EventId::new(EPOCH + 9, 1)
+    ));
+}
+
 /// A node that was replaced and did not know it began an epoch, and MySQL has that.
 #[test]
 fn what_another_lineage_has_in_mysql_trims_nothing_here() {
     let mut node = Node::open(10, Options::default());
-    let rid = node.accepted(EPOCH, "u1");
+    node.accepted(EPOCH, "u1");
     node.take_over(EPOCH + 5, EPOCH + 5, true);
-    node.confirm(EPOCH + 6, rid, IfLate::Refuse).unwrap();
+    node.perform(EPOCH + 6, |s, _| s.decide_restock(EPOCH + 6, 1))
+        .unwrap();
     node.take_over(EPOCH + 9, EPOCH + 9, true);
     let stored = |epoch, seq| {
         move |s: &Sale, _: &mut Soft| s.decide_ack(Cursor::Stored, EventId::new(epoch, seq))
@@ -318,7 +406,7 @@ fn what_another_lineage_has_in_mysql_trims_nothing_here() {
         let refusal = node.perform(EPOCH + 9, stored(foreign, 1));
         assert_eq!(refusal, Err(Refusal::ForeignEpoch(foreign)));
     }
-    assert_eq!(node.sale.events_pending(), 5, "the payment among them");
+    assert_eq!(node.sale.events_pending(), 5, "the new unit among them");
     for (epoch, left) in [(EPOCH, 3), (EPOCH + 5, 1), (EPOCH + 9, 0)] {
         let seq = if epoch == EPOCH + 9 { 1 } else { 2 };
         node.perform(EPOCH + 9, stored(epoch, seq)).unwrap();

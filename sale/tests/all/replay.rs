@@ -4,7 +4,7 @@ use crate::common::{EPOCH, Node, apply, bytes, created, reloaded};
 use proptest::prelude::*;
 use seckill_protocol::{EventId, ReservationId, ReservationState, Verdict};
 use seckill_sale::decide::IfLate;
-use seckill_sale::{Cursor, Options, Payload, Rate};
+use seckill_sale::{Cursor, Options, Payload, Rate, Refusal};
 use std::collections::HashMap;
 
 #[derive(Clone, Debug)]
@@ -182,15 +182,18 @@ pub(crate) fn run(total: u64, options: Options, calls: Vec<Call>) -> Node {
                     continue;
                 };
                 let refunded = node.sale.is_refund_due(rid);
-                let done = node.confirm(now_ms, rid, if_late).is_ok();
+                let answer = node.confirm(now_ms, rid, if_late);
+                let done = answer.is_ok();
                 model.follow_expiries(&node);
                 let entry = &mut model.reservations[which];
+                let is_fenced = answer == Err(Refusal::Fenced);
+                assert!(!is_fenced || node.sale.is_fenced());
                 if done {
                     let late = if_late == IfLate::Take && !refunded;
                     assert!(entry.3.is_live() || (late && entry.3 == ReservationState::Expired));
                     entry.3 = ReservationState::Confirmed;
                 }
-                let refunds = !done && if_late != IfLate::Refuse;
+                let refunds = !done && !is_fenced && if_late != IfLate::Refuse;
                 assert_eq!(node.sale.is_refund_due(rid), refunded || refunds);
             }
             Call::Cancel { which } => {

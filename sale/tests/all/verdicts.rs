@@ -2,7 +2,7 @@
 
 use crate::common::{EPOCH, Node, bytes, reloaded};
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
-use seckill_sale::decide::IfLate;
+use seckill_sale::decide::{FENCE_GRACE_MS, IfLate};
 use seckill_sale::{Change, Cursor, Options, Rate, Refusal};
 
 const HOLD_MS: u64 = 900_000;
@@ -297,11 +297,51 @@ fn a_node_that_takes_over_releases_nothing_until_mysql_was_compared() {
     .unwrap();
     let log = node.sale.events_after(last, 10);
     assert_eq!(log, None, "MySQL has taken the epoch up");
-    node.accepted(lapsed, "u2");
+    // Whoever paid meanwhile was told to ask again.
+    let released = lapsed + FENCE_GRACE_MS;
+    let wait_ms = Some(1);
+    assert_eq!(node.buy(released - 1, "u2"), Verdict::SoldOut { wait_ms });
+    node.accepted(released, "u2");
     let log = node.sale.events_after(last, 1).unwrap();
     assert_eq!(log.epoch, lapsed);
     let facts: Vec<_> = log.events.into_iter().map(|event| event.fact).collect();
     assert_eq!(facts, [Fact::Expired { rid }]);
+}
+
+#[test]
+fn a_fenced_copy_only_says_what_is_so_already() {
+    let mut node = Node::open(5, options());
+    let [paid, left, lapsing] = ["u1", "u2", "u3"].map(|buyer| node.accepted(EPOCH, buyer));
+    let lapsed = EPOCH + HOLD_MS;
+    node.confirm(EPOCH, paid, IfLate::Refuse).unwrap();
+    node.perform(EPOCH, |s, _| s.decide_cancel(EPOCH, left))
+        .unwrap();
+    let held = node.accepted(lapsed, "u8");
+    node.take_over(lapsed, lapsed, true);
+    let head = node.sale.head();
+    // The copy may lack that the hold lapsed, or that what lapsed was paid late.
+    let unknown = ReservationId::new(lapsed, 99);
+    for if_late in [IfLate::Refuse, IfLate::Take, IfLate::Refund] {
+        for rid in [held, left, lapsing, unknown] {
+            assert_eq!(node.confirm(lapsed, rid, if_late), Err(Refusal::Fenced));
+        }
+        assert_eq!(node.confirm(lapsed, paid, if_late), Ok(()));
+    }
+    let cancel = |node: &mut Node, rid| node.perform(lapsed, |s, _| s.decide_cancel(lapsed, rid));
+    for rid in [held, paid, lapsing, unknown] {
+        assert_eq!(cancel(&mut node, rid), Err(Refusal::Fenced));
+    }
+    assert_eq!(cancel(&mut node, left), Ok(()));
+    assert_eq!(node.sale.granted(unknown), Err(Refusal::Fenced));
+    let restock =
+        |node: &mut Node, delta| node.perform(lapsed, |s, _| s.decide_restock(lapsed, delta));
+    assert_eq!(restock(&mut node, -1), Err(Refusal::Fenced));
+    assert_eq!(node.sale.head(), head, "and decides nothing");
+    assert_eq!(restock(&mut node, 1), Ok(()));
+
+    node.perform(lapsed, |s, _| s.decide_resume()).unwrap();
+    assert_eq!(node.sale.granted(unknown), Err(Refusal::NoReservation));
+    assert_eq!(node.confirm(lapsed, held, IfLate::Refuse), Ok(()));
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl World {
         answer: Option<Result<(), Refusal>>,
     ) -> Result<Answer, String> {
         match answer {
-            None => Ok(Answer::Unknown),
+            None | Some(Err(Refusal::Fenced)) => Ok(Answer::Unknown),
             Some(Ok(())) => {
                 let holds = view == self.official;
                 if holds && (!self.settings.replica_first || self.link.has_everything()) {

@@ -84,7 +84,7 @@ impl World {
         if which == self.official {
             let copy = self.nodes[which].sale.as_ref();
             let lost = self.oracle.goes_on_with(before.as_ref(), copy);
-            say!(self, "{name} is back, without {lost} reservations");
+            say!(self, "{name} is back, without {} reservations", lost.len());
             self.link.is_synced = false;
         } else {
             say!(self, "{name} is back");
@@ -104,20 +104,27 @@ impl World {
         let lost = self
             .oracle
             .goes_on_with(old.sale.as_ref(), new.sale.as_ref());
-        say!(self, "{} takes over, without {lost} reservations", new.name);
+        say!(
+            self,
+            "{} takes over, without {} reservations",
+            new.name,
+            lost.len()
+        );
         self.official = replica;
         self.link.is_synced = false;
         self.link.backlog.clear();
         self.nodes[replica].promote();
         if self.settings.replica_first
-            && let Some(rid) = self.oracle.told_in_vain()
+            && let Some(rid) = self.oracle.told_in_vain(&lost)
         {
             return Err(format!(
                 "a buyer was told of {rid} before the replica had it"
             ));
         }
-        // It walks over its sales at once.
-        self.command(replica, |_, _, _, _| Ok(())).map(drop)
+        // It walks over its sales at once, whoever can reach it.
+        self.now += 1;
+        self.nodes[replica].perform(self.now, |_, _, _| Ok(()));
+        self.changed(replica)
     }
 
     /// A primary that was replaced hears of it.
@@ -232,14 +239,20 @@ impl World {
         let delta = i64::try_from(self.dice.between(0, 4)).unwrap_or(0) - 2;
         let what = self.dice.below(4);
         let recovering = self.mysql.recovering;
-        self.command(view, |now, sale, change, _| {
+        let told = self.command(view, |now, sale, change, _| {
             sale.perform(now, change, |sale| match what {
                 0 => sale.decide_pause(),
                 // A person leaves a fence alone, and what `recover` has paused.
                 1 | 2 if !sale.is_fenced() && !recovering => sale.decide_resume(),
                 _ => sale.decide_restock(now, delta).or(Ok(((), None))),
             })
-        })
-        .map(drop)
+        })?;
+        let what = match what {
+            0 => "pauses".to_owned(),
+            1 | 2 => "resumes, or adds".to_owned(),
+            _ => format!("adds {delta}"),
+        };
+        say!(self, "an operator {what}: {told:?}");
+        Ok(())
     }
 }

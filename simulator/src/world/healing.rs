@@ -43,14 +43,6 @@ impl World {
         self.look_at_the_end()
     }
 
-    /// What a careless producer let overtake, and nothing comes after, is read again by a restart.
-    fn restart_workers(&mut self) {
-        for w in 0..self.workers.len() {
-            self.kill_worker(w);
-            self.start_worker(w);
-        }
-    }
-
     fn is_over(&self) -> bool {
         self.step >= self.last_step || self.stopped.is_some()
     }
@@ -69,15 +61,12 @@ impl World {
     }
 
     fn come_to_rest(&mut self) -> Result<(), String> {
-        for n in 0..PATIENCE {
+        for _ in 0..PATIENCE {
             if self.is_at_rest() || self.is_over() {
                 return Ok(());
             }
             self.step += 1;
             self.now += 20;
-            if n % (PATIENCE / 8) == PATIENCE / 8 - 1 && self.settings.broker == Broker::Careless {
-                self.restart_workers();
-            }
             let w = self.dice.below(self.workers.len());
             match self.dice.below(100) {
                 0..2 => self.late(),
@@ -241,14 +230,8 @@ impl World {
                 ));
             }
         }
-        // `recover` counts reservations, and does not know those of which MySQL has no row.
-        let may_lack = |status: Status| {
-            let ended = !matches!(status, Status::Held | Status::Confirmed);
-            ended && self.oracle.has_lost_facts() && !mysql.rowless.is_empty()
-        };
-        let gone = |id: &EventId| sale.reservation(ReservationId(*id)).is_none();
-        let mut lacking = mysql.orders.iter().filter(|(id, _)| gone(id));
-        if let Some((id, _)) = lacking.find(|(_, row)| !may_lack(row.status)) {
+        let gone = |id: &&EventId| sale.reservation(ReservationId(**id)).is_none();
+        if let Some(id) = mysql.orders.keys().chain(mysql.rowless.keys()).find(gone) {
             return Err(format!("order {id} has no reservation"));
         }
         let taken = i64::try_from(sale.held() + sale.sold()).unwrap_or(i64::MAX);

@@ -4,6 +4,7 @@ use super::World;
 use crate::story::say;
 use seckill_orders::compare::{self, Order};
 use seckill_orders::diagnosis::{Copy, Message, Next, Seen, Step, next_step, reach};
+use seckill_orders::fold::Stock;
 use seckill_orders::status::Status;
 use seckill_protocol::{EventBatch, EventId, ReservationId, ReservationState, UidRef};
 use seckill_sale::{Cursor, Refusal, Reservation, Sale};
@@ -22,7 +23,9 @@ pub(crate) struct Recovery {
     /// What is still to be put back, and where MySQL was when it began with that.
     puts: VecDeque<Put>,
     cursor: EventId,
-    epoch: u64,
+    /// Where Redis was then, and MySQL's stock row.
+    head: EventId,
+    stock: Option<Stock>,
     is_filling: bool,
     joins: bool,
     waited: usize,
@@ -32,7 +35,14 @@ pub(crate) struct Recovery {
 #[derive(Clone, Copy, Debug)]
 enum Put {
     Order(EventId),
-    Units { total: u64, sold: u64 },
+    Units { total: i64 },
+}
+
+/// The two parts of `JOIN`.
+#[derive(Clone, Copy, Debug)]
+enum Join {
+    At(EventId),
+    After,
 }
 
 impl World {
@@ -92,11 +102,30 @@ impl World {
             }
             Step::Nothing => Ok(false),
             // What a replaced primary began after the other had taken over is in MySQL.
-            Step::SetBack { .. } => self.gives_up(format!("recover: {step:?}")),
+            Step::SetBack { .. } => self.begin_epoch(seen.cursor),
             Step::Create | Step::NeverBegan | Step::MysqlLost { .. } => Err(format!(
                 "recover finds that it should be {step:?}: {seen:?}"
             )),
         }
+    }
+
+    /// Redis has to be behind MySQL by an epoch of its own, to be joined.
+    fn begin_epoch(&mut self, cursor: EventId) -> Result<bool, String> {
+        let Some((shared, _)) = self.look_at(self.official, |sale| log(sale, cursor)) else {
+            return Ok(false);
+        };
+        let orders = self.orders(compare::orders_of(cursor, &shared, &[]));
+        if let Err(reason) = compare::set_back(&shared, &orders) {
+            return self.gives_up(format!("recover: {reason}"));
+        }
+        if self.look_at(self.official, stands_still) == Some(false) {
+            return Err("a sale that was set back sells".to_owned());
+        }
+        self.now += 1;
+        self.command(self.official, |now, sale, change, _| {
+            sale.perform(now, change, |sale| sale.decide_epoch(now, now))
+        })?;
+        Ok(true)
     }
 
     fn see(&mut self, recovery: &mut Recovery) -> Result<Option<Seen>, String> {
@@ -149,35 +178,50 @@ impl World {
                 return Ok(true);
             }
         }
-        let epoch = self.look_at(self.official, |sale| sale.head().epoch);
-        let (Some(rest), Some(epoch)) = (self.weigh()?, epoch) else {
+        let head = self.look_at(self.official, Sale::head);
+        let (Some(rest), Some(head)) = (self.weigh()?, head) else {
             return Ok(false);
         };
         let mysql = &self.mysql;
         recovery.cursor = mysql.cursor;
-        recovery.epoch = epoch;
+        recovery.head = head;
+        recovery.stock = Some(mysql.stock());
         recovery.is_filling = true;
         let orders = |wanted: bool| {
             let rows = mysql.orders.range(EventId::new(mysql.opened, 0)..);
             let rows = rows.filter(move |(_, row)| state(row.status).is_live() == wanted);
             rows.map(|(id, _)| Put::Order(*id)).collect::<Vec<_>>()
         };
-        let total = u64::try_from(mysql.count + rest.restocked);
-        let sold = u64::try_from(mysql.sale - mysql.live_units);
-        let (Ok(total), Ok(sold)) = (total, sold) else {
-            return self.gives_up("recover: MySQL's books do not close".to_owned());
-        };
+        let rowless = mysql.rowless.keys().map(|id| Put::Order(*id));
+        let total = mysql.count + rest.restocked;
         recovery.puts.extend(orders(false));
-        recovery.puts.push_back(Put::Units { total, sold });
+        recovery.puts.extend(rowless);
+        recovery.puts.push_back(Put::Units { total });
         recovery.puts.extend(orders(true));
         Ok(true)
     }
 
     fn put(&mut self, recovery: &Recovery, put: Put) -> Result<bool, String> {
         let mysql = &self.mysql;
-        let row = match put {
-            Put::Order(id) => mysql.orders.get(&id).cloned(),
-            Put::Units { .. } => None,
+        let (row, rowless) = match put {
+            Put::Order(id) => (
+                mysql.orders.get(&id).cloned(),
+                mysql.rowless.get(&id).cloned(),
+            ),
+            Put::Units { .. } => (None, None),
+        };
+        let no_row = match (put, &rowless) {
+            (Put::Order(id), Some((uid, qty, status))) => Some(Reservation {
+                rid: ReservationId(id),
+                uid: UidRef::new(uid.as_bytes()).map_err(|error| error.to_string())?,
+                qty: *qty,
+                state: state(*status),
+                at_ms: 0,
+                hold_ms: 0,
+                token: None,
+                restored: true,
+            }),
+            _ => None,
         };
         let restored = row.as_ref().and_then(|row| {
             let order = &row.order;
@@ -194,9 +238,20 @@ impl World {
                 restored: true,
             })
         });
+        let (count, sold) = match put {
+            Put::Order(_) => (0, 0),
+            Put::Units { total } => {
+                let paid = self.look_at(self.official, |sale| self.paid_and_refused(sale));
+                let sold = self.mysql.sale - self.mysql.live_units - paid.unwrap_or(0);
+                match (u64::try_from(total), u64::try_from(sold.max(0))) {
+                    (Ok(total), Ok(sold)) => (total, sold),
+                    _ => return self.gives_up("recover: MySQL's books do not close".to_owned()),
+                }
+            }
+        };
         let done = self.command(self.official, |now, sale, change, _| {
             let units = [put];
-            match restored {
+            match restored.or(no_row) {
                 Some(restored) => sale
                     .perform_each(now, change, [restored], |sale, restored| {
                         sale.decide_restore(&restored)
@@ -205,27 +260,14 @@ impl World {
                     .map(drop),
                 None => sale
                     .perform_each(now, change, units, |sale, put| match put {
-                        Put::Units { total, sold } => sale.decide_recount(total, sold),
+                        Put::Units { .. } => sale.decide_recount(count, sold),
                         Put::Order(_) => Ok(((), None)),
                     })
                     .map(drop),
             }
         })?;
-        self.restored_is_durable()?;
+        say!(self, "recover puts {put:?} back: {done:?}");
         self.goes_on(recovery, done)
-    }
-
-    /// What is put back is no event, so that a copy that lost it again cannot be told from one that has
-    /// it. That hole is known, and not played: the disk and the replica have it at once.
-    fn restored_is_durable(&mut self) -> Result<(), String> {
-        self.nodes[self.official].sync();
-        while self.link.is_synced && !self.link.backlog.is_empty() {
-            if !self.link.is_up || !self.nodes[1 - self.official].is_up {
-                self.link.is_synced = false;
-            }
-            self.replicate()?;
-        }
-        Ok(())
     }
 
     /// Whether it goes on after an answer.
@@ -240,30 +282,55 @@ impl World {
             // Resumed by somebody, or taken over once more.
             Some(Err(Refusal::Selling)) => Ok(false),
             Some(Err(_)) if self.mysql.cursor != recovery.cursor => Ok(false),
+            // Another copy has taken over, and lacks what was put back into the one before.
+            Some(Err(_)) if self.epoch() != Some(recovery.head.epoch) => Ok(false),
             Some(Err(refusal)) => self.gives_up(format!("recover is refused: {refusal}")),
         }
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        self.look_at(self.official, |sale| sale.head().epoch)
     }
 
     /// Everything is put back: joins.
     fn close(&mut self, recovery: &mut Recovery) -> Result<bool, String> {
         recovery.is_filling = false;
         let cursor = recovery.cursor;
-        let epoch = self.look_at(self.official, |sale| sale.head().epoch);
-        if self.mysql.cursor != cursor || epoch != Some(recovery.epoch) {
+        if self.mysql.cursor != cursor || self.epoch() != Some(recovery.head.epoch) {
             return Ok(true);
         }
-        if !self.is_whole()? {
-            return Ok(false);
+        match self.is_whole()? {
+            Some(true) => {}
+            // Units that were added after they were counted, or sold elsewhere.
+            Some(false)
+                if self.look_at(self.official, Sale::head) != Some(recovery.head)
+                    || recovery.stock != Some(self.mysql.stock()) =>
+            {
+                return Ok(true);
+            }
+            Some(false) => {
+                return self.gives_up("recover: Redis has other facts than MySQL".to_owned());
+            }
+            None => return Ok(false),
         }
         recovery.is_filled = true;
         if !recovery.joins {
             return Ok(true);
         }
+        // No two nodes begin an epoch in one millisecond.
+        self.now += 1;
         let done = self.command(self.official, |now, sale, change, _| {
-            sale.perform_each(now, change, [cursor], Sale::decide_join)
-                .map(drop)
+            sale.perform_each(
+                now,
+                change,
+                [Join::At(cursor), Join::After],
+                |sale, part| match part {
+                    Join::At(cursor) => sale.decide_join(now, cursor, now),
+                    Join::After => sale.decide_epoch_after_join(now, now),
+                },
+            )
+            .map(drop)
         })?;
-        self.restored_is_durable()?;
         say!(self, "recover joins at {cursor}: {done:?}");
         match done {
             Some(Err(_)) if self.mysql.cursor != cursor => {
@@ -275,25 +342,35 @@ impl World {
     }
 
     /// Recounts the sale, and compares it with MySQL.
-    fn is_whole(&mut self) -> Result<bool, String> {
+    fn is_whole(&mut self) -> Result<Option<bool>, String> {
         let Some(rest) = self.weigh()? else {
-            return Ok(false);
+            return Ok(None);
         };
         let mysql = &self.mysql;
-        let whole = self.look_at(self.official, |sale| {
+        Ok(self.look_at(self.official, |sale| {
             let orders = mysql.orders.len() + usize::try_from(rest.accepted).unwrap_or(0);
             let found = usize::try_from(sale.reservation_count()).unwrap_or(0);
             let taken = i64::try_from(sale.held() + sale.sold()).unwrap_or(i64::MAX);
             let total = i64::try_from(sale.total()).unwrap_or(i64::MAX);
+            let beyond = self.paid_and_refused(sale) - (mysql.sale - mysql.live_units);
             sale.audit().is_ok()
                 && (orders..=orders + mysql.rowless.len()).contains(&found)
                 && total == mysql.count + rest.restocked
-                && rest.sale.is_none_or(|expected| taken == expected)
-        });
-        if whole == Some(false) && self.mysql.refusals.is_empty() {
-            return self.gives_up("recover: Redis has other facts than MySQL".to_owned());
-        }
-        Ok(whole == Some(true))
+                && rest
+                    .sale
+                    .is_none_or(|expected| taken == expected + beyond.max(0))
+        }))
+    }
+
+    /// Units of reservations that MySQL refused and that are paid for in Redis.
+    fn paid_and_refused(&self, sale: &Sale) -> i64 {
+        let mysql = &self.mysql;
+        let refused = mysql.orders.iter();
+        let refused = refused.filter(|(_, row)| row.status == Status::Refused);
+        let refused = refused.map(|(id, _)| id).chain(mysql.rowless.keys());
+        let found = refused.filter_map(|id| sale.reservation(ReservationId(*id)));
+        let paid = found.filter(|found| found.state == ReservationState::Confirmed);
+        paid.map(|found| i64::from(found.qty)).sum()
     }
 
     /// What the rest of the log will make of MySQL's figures, or that both exclude each other.
@@ -303,19 +380,7 @@ impl World {
             return Ok(None);
         };
         let ids: BTreeSet<EventId> = compare::orders_of(cursor, &shared, &rest);
-        let older = self.mysql.older(ids);
-        let orders: HashMap<EventId, Order> = older
-            .into_iter()
-            .map(|(id, older)| {
-                let order = Order {
-                    uid: older.uid.to_string(),
-                    qty: older.qty,
-                    status: older.status,
-                    has_row: older.has_row,
-                };
-                (id, order)
-            })
-            .collect();
+        let orders = self.orders(ids);
         let weighed = compare::shared(&shared, &orders)
             .and_then(|()| compare::rest(cursor, self.mysql.stock(), &orders, rest));
         match weighed {
@@ -325,6 +390,20 @@ impl World {
                 Ok(None)
             }
         }
+    }
+
+    fn orders(&self, ids: BTreeSet<EventId>) -> HashMap<EventId, Order> {
+        let older = self.mysql.older(ids).into_iter();
+        let orders = older.map(|(id, older)| {
+            let order = Order {
+                uid: older.uid.to_string(),
+                qty: older.qty,
+                status: older.status,
+                has_row: older.has_row,
+            };
+            (id, order)
+        });
+        orders.collect()
     }
 
     /// Redis and MySQL have facts that exclude each other, and only a person can say which are

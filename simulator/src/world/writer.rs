@@ -141,22 +141,36 @@ impl World {
 
     /// Tells the module, and answers whoever waits.
     fn tell(&mut self, w: usize, outcome: &Outcome) {
+        let writer = &mut self.workers[w].writer;
+        writer.progress.applied(SID, outcome.cursor);
         match &outcome.halt {
-            Some(halt) => self.stands_still(w, halt, outcome.cursor),
-            None => self.workers[w].again = None,
+            Some(halt) => {
+                writer.halted_at = Some(outcome.cursor);
+                self.stands_still(w, halt, outcome.cursor);
+            }
+            None if writer.halted_at.is_some_and(|at| at != outcome.cursor) => {
+                writer.halted_at = None;
+                self.workers[w].again = None;
+                let progress = &self.workers[w].writer.progress;
+                if progress.has_aside(SID, outcome.cursor) {
+                    self.sent_again_from(w, outcome.cursor, self.now);
+                }
+            }
+            None => {}
         }
         let worker = &mut self.workers[w];
         worker.stored.cursor = worker.stored.cursor.max(Some(outcome.cursor));
-        worker.writer.progress.applied(SID, outcome.cursor);
         for Delivery { events, origin } in std::mem::take(&mut worker.writer.batch) {
             let last = events.last_id().unwrap_or_default();
             let applied = last <= outcome.cursor;
             match origin {
                 Origin::Relay(receipt) => self.kafka.answer(receipt, applied),
-                Origin::Topic(offset) => {
+                Origin::Topic(offset, assignment) => {
                     let offset = i64::try_from(offset).unwrap_or(i64::MAX);
                     let progress = &mut worker.writer.progress;
-                    if applied {
+                    if assignment != worker.reader.offsets.assignment(PARTITION) {
+                        // Its offset is another worker's, or is read once more.
+                    } else if applied {
                         progress.done(PARTITION, offset);
                     } else {
                         progress.aside(PARTITION, offset, SID, last);
@@ -170,17 +184,20 @@ impl World {
     /// A hole needs nobody to mend it, so its log is sent again at once.
     fn stands_still(&mut self, w: usize, halt: &Halt, cursor: EventId) {
         say!(self, "w{w}: the sale stands still: {halt}");
+        let is_hole = matches!(halt, Halt::Hole { .. });
+        let pause_ms = if is_hole { 0 } else { AGAIN_MS.0 };
+        self.sent_again_from(w, cursor, self.now + pause_ms);
+    }
+
+    /// The log is to be sent again from MySQL's cursor, unless it is already.
+    fn sent_again_from(&mut self, w: usize, cursor: EventId, next_ms: u64) {
         let again = &mut self.workers[w].again;
         if again.is_none_or(|again| again.cursor != cursor) {
-            let is_hole = matches!(halt, Halt::Hole { .. });
             *again = Some(Again {
                 cursor,
-                next_ms: if is_hole {
-                    self.now
-                } else {
-                    self.now + AGAIN_MS.0
-                },
+                next_ms,
                 pause_ms: AGAIN_MS.0,
+                was_tried: false,
             });
         }
     }
@@ -194,9 +211,13 @@ impl World {
         }
         again.next_ms = now + again.pause_ms;
         again.pause_ms = (again.pause_ms * 2).min(AGAIN_MS.1);
+        let was_tried = std::mem::replace(&mut again.was_tried, true);
         if again.cursor != self.mysql.cursor {
             self.workers[w].again = None;
             return None;
+        }
+        if was_tried {
+            self.workers[w].reader.offsets.read_again(SID);
         }
         Some(self.mysql.cursor)
     }
@@ -211,6 +232,13 @@ impl World {
         }
         let is_owner = self.kafka.owner == Some(w);
         let worker = &mut self.workers[w];
+        if let Some(from) = worker.reader.offsets.take_again().get(&PARTITION)
+            && worker.reader.position.is_some()
+        {
+            worker.reader.position = usize::try_from(*from).ok();
+            say!(self, "w{w} reads again from offset {from}");
+            return Ok(());
+        }
         match worker.reader.position {
             None if is_owner => {
                 worker.reader.position = Some(self.kafka.committed);
@@ -227,7 +255,10 @@ impl World {
                 {
                     worker.writer.intake.push_back(Delivery {
                         events: events.clone(),
-                        origin: Origin::Topic(position),
+                        origin: Origin::Topic(
+                            position,
+                            worker.reader.offsets.assignment(PARTITION),
+                        ),
                     });
                     let offset = i64::try_from(position).unwrap_or(i64::MAX);
                     worker.reader.offsets.given(PARTITION, offset);

@@ -114,7 +114,7 @@ impl Gate {
         rows.into_iter().map(Reservation::read).collect()
     }
 
-    /// One reservation, without its token; `None` if there is none of this name.
+    /// One reservation, without its token; `None` if there is none of this name here.
     pub(crate) async fn reservation(
         &self,
         sid: &str,
@@ -124,7 +124,7 @@ impl Gate {
         command.arg(ReservationId(rid).to_string());
         let fields: HashMap<String, Value> = match self.ask(&command).await {
             Ok(fields) => fields,
-            Err(Refused::NoReservation) => return Ok(None),
+            Err(Refused::NoReservation | Refused::Fenced) => return Ok(None),
             Err(refused) => return Err(refused),
         };
         let fields = Fields { sid, fields };

@@ -118,6 +118,13 @@ impl Gate {
         self.ask(&command).await
     }
 
+    /// Begins an epoch above another one.
+    pub(crate) async fn begin_epoch(&self, sid: &str, above: u64) -> Result<(), Refused> {
+        let mut command = self.command("SECKILL.RESTORE", sid);
+        command.arg("EPOCH").arg(above);
+        self.ask(&command).await
+    }
+
     /// All that MySQL has up to this place is there.
     pub(crate) async fn join(&self, sid: &str, place: EventId) -> Result<(), Refused> {
         let mut command = self.command("SECKILL.RESTORE", sid);

@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long we wait for room at the writer before looking again.
 const WRITER_PAUSE: Duration = Duration::from_millis(2);
 
+/// How long the library may take to read on from elsewhere.
+const SEEK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long the writer may take to finish its last batch at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -81,6 +84,12 @@ fn consume(
     while !stop.is_asked() {
         figures.signs.of_life(Part::Consumer);
         store(&consumer, &kafka.topic, offsets);
+        for (partition, from) in offsets.take_again() {
+            info!("partition {partition} is read again from offset {from}");
+            consumer.seek(&kafka.topic, partition, Offset::Offset(from), SEEK_PATIENCE)?;
+            waiting
+                .retain(|delivery| place(delivery).is_none_or(|(number, _)| number != partition));
+        }
         hand_over(intake, &mut waiting, offsets);
         let poll = if waiting.is_empty() {
             if paused {
@@ -116,7 +125,8 @@ fn consume(
             None => {}
             Some(Ok(message)) => {
                 reader.has_read();
-                waiting.push_back(read(&message));
+                let assignment = offsets.assignment(message.partition());
+                waiting.push_back(read(&message, assignment));
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
             Some(Err(error)) => warn!("Kafka: {error}"),
@@ -151,12 +161,12 @@ fn hand_over(intake: &mpsc::Sender<Delivery>, waiting: &mut VecDeque<Delivery>, 
 
 fn place(delivery: &Delivery) -> Option<(i32, i64)> {
     match &delivery.origin {
-        Origin::Topic(message) => Some((message.partition(), message.offset())),
+        Origin::Topic { message, .. } => Some((message.partition(), message.offset())),
         Origin::Relay(_) => None,
     }
 }
 
-fn read(message: &BorrowedMessage<'_>) -> Delivery {
+fn read(message: &BorrowedMessage<'_>, assignment: u64) -> Delivery {
     let events = match message.payload() {
         Some(payload) => EventBatch::from_json(payload)
             .map_err(|error| shown(&error.to_string(), REASON_CHARS_MAX)),
@@ -164,7 +174,10 @@ fn read(message: &BorrowedMessage<'_>) -> Delivery {
     };
     Delivery {
         events,
-        origin: Origin::Topic(Box::new(message.detach())),
+        origin: Origin::Topic {
+            message: Box::new(message.detach()),
+            assignment,
+        },
     }
 }
 

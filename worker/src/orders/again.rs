@@ -2,7 +2,8 @@
 //!
 //! Its messages on the topic are read only once, so what it stands still for does not end by
 //! itself: neither a hole, nor what a person mends in MySQL. `RELAYED` is set back to MySQL's
-//! cursor, and the relay sends the log again from there.
+//! cursor, and the relay sends the log again from there. If that does not help, the messages that were
+//! left aside are read once more: the copy in Redis may have lost what they say.
 
 use super::StockId;
 use crate::backoff::Backoff;
@@ -22,6 +23,7 @@ struct Waiting {
     /// MySQL's cursor, where it is known.
     cursor: Option<EventId>,
     next: Instant,
+    was_tried: bool,
     backoff: Backoff,
 }
 
@@ -46,6 +48,7 @@ impl Again {
         let waiting = Waiting {
             cursor,
             next,
+            was_tried: false,
             backoff,
         };
         self.0.insert(sid, waiting);
@@ -56,13 +59,14 @@ impl Again {
         self.0.remove(&sid);
     }
 
-    /// The sales whose time has come; each has a next one.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<StockId> {
-        let mut due = Vec::new();
+    /// The sales whose time has come, and whether it has come before; each has a next one.
+    pub(crate) fn due(&mut self, now: Instant) -> BTreeMap<StockId, bool> {
+        let mut due = BTreeMap::new();
         for (sid, waiting) in &mut self.0 {
             if waiting.next <= now {
                 waiting.next = now + waiting.backoff.pause();
-                due.push(*sid);
+                due.insert(*sid, waiting.was_tried);
+                waiting.was_tried = true;
             }
         }
         due
@@ -106,12 +110,12 @@ mod tests {
         assert_eq!(again.pause(now), None);
         again.stands_still(LAMP, Some(at(3)), true, now);
         let mut pauses = Vec::new();
-        for _ in 0..8 {
+        for n in 0..8 {
             let pause = again.pause(now).unwrap();
             pauses.push(pause);
             now += pause;
-            assert_eq!(again.due(now), [LAMP]);
-            assert_eq!(again.due(now), []);
+            assert_eq!(again.due(now), BTreeMap::from([(LAMP, n > 0)]));
+            assert_eq!(again.due(now), BTreeMap::new());
             // Each message behind the hole says it once more.
             again.stands_still(LAMP, Some(at(3)), true, now);
         }
@@ -128,7 +132,7 @@ mod tests {
         let now = Instant::now();
         again.stands_still(LAMP, None, false, now);
         again.stands_still(SOFA, Some(at(3)), true, now);
-        assert_eq!(again.due(now), [SOFA]);
+        assert_eq!(again.due(now), BTreeMap::from([(SOFA, false)]));
         assert_eq!(again.due(now + PAUSES.0).len(), 2);
     }
 
@@ -148,8 +152,8 @@ mod tests {
         let mut again = Again::default();
         let now = Instant::now();
         again.stands_still(LAMP, Some(at(3)), true, now);
-        assert_eq!(again.due(now), [LAMP]);
+        assert_eq!(again.due(now), BTreeMap::from([(LAMP, false)]));
         again.stands_still(LAMP, Some(at(9)), true, now);
-        assert_eq!(again.due(now), [LAMP]);
+        assert_eq!(again.due(now), BTreeMap::from([(LAMP, false)]));
     }
 }

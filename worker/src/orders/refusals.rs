@@ -94,6 +94,11 @@ async fn cancel(gate: &Gate, sid: StockId, rid: ReservationId) -> bool {
         Err(gone @ (Refused::NoSale | Refused::NoReservation)) => {
             warn!("sale {sid}: reservation {rid} need not be cancelled: {gone}");
         }
+        // Its fence has its own alarm.
+        Err(fenced @ Refused::Fenced) => {
+            debug!("sale {sid}: reservation {rid} cannot be cancelled yet: {fenced}");
+            return false;
+        }
         Err(refused) => {
             error!(
                 kind = "uncancelled",

@@ -3,6 +3,7 @@
 
 use super::again::Again;
 use super::alarms::Alarms;
+use super::progress::Offsets;
 use super::{StockId, sql};
 use crate::gate::{Cursor, Gate, Refused};
 use crate::mysql::{Session, rows};
@@ -101,7 +102,12 @@ impl Stored {
 }
 
 /// Tells the module, until [`Stored::close`].
-pub(crate) async fn announce_stored(stored: &Stored, gate: &Gate, mut session: Session) {
+pub(crate) async fn announce_stored(
+    stored: &Stored,
+    gate: &Gate,
+    offsets: &Offsets,
+    mut session: Session,
+) {
     let mut alarms = Alarms::default();
     let mut again = Again::default();
     loop {
@@ -149,7 +155,7 @@ pub(crate) async fn announce_stored(stored: &Stored, gate: &Gate, mut session: S
         }
         let due = again.due(Instant::now());
         if !due.is_empty() {
-            send_again(gate, &mut session, &due, &mut again).await;
+            send_again(gate, &mut session, &due, offsets, &mut again).await;
         }
     }
 }
@@ -173,10 +179,19 @@ async fn look_up(session: &mut Session, sids: &BTreeSet<StockId>) -> BTreeMap<St
 }
 
 /// Has the logs of sales that stand still sent again from MySQL's cursors.
-async fn send_again(gate: &Gate, session: &mut Session, due: &[StockId], again: &mut Again) {
-    for (sid, cursor) in look_up(session, &due.iter().copied().collect()).await {
+async fn send_again(
+    gate: &Gate,
+    session: &mut Session,
+    due: &BTreeMap<StockId, bool>,
+    offsets: &Offsets,
+    again: &mut Again,
+) {
+    for (sid, cursor) in look_up(session, &due.keys().copied().collect()).await {
         if !again.still_there(sid, cursor) {
             continue;
+        }
+        if due.get(&sid).is_some_and(|was_tried| *was_tried) {
+            offsets.read_again(sid);
         }
         match gate.ack(&sid.to_string(), Cursor::Relayed, cursor).await {
             Ok(()) => info!("sale {sid}: its log is sent again from {cursor}"),

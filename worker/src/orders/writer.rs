@@ -50,6 +50,8 @@ pub(crate) struct Writer {
 pub(crate) struct Memory {
     /// Sales that stand still.
     halted: Alarms,
+    /// MySQL's cursor where they do, if it is known.
+    halted_at: HashMap<StockId, Option<EventId>>,
     /// Tables or rights that are not what they have to be.
     unfit: Alarms,
     progress: Progress,
@@ -285,6 +287,7 @@ impl Writer {
         let mut orders = 0;
         let mut earliest_ms: Option<u64> = None;
         for (sid, outcome) in outcomes {
+            self.memory.progress.applied(*sid, outcome.cursor);
             match &outcome.halt {
                 // Said where the delivery is answered: it may become a dead letter.
                 Some(Halt::NoStock) => {}
@@ -299,12 +302,22 @@ impl Writer {
                     }
                     let known = !matches!(halt, Halt::Database(_));
                     let cursor = known.then_some(outcome.cursor);
+                    self.memory.halted_at.insert(*sid, cursor);
                     self.stored.stands_still(*sid, cursor, hole);
                 }
+                // Only old events came, which says nothing.
+                None if self.memory.halted_at.get(sid) == Some(&Some(outcome.cursor)) => {}
                 None => {
+                    self.memory.halted_at.remove(sid);
                     if self.memory.halted.clear(&sid.to_string()) {
                         info!("sale {sid} goes on");
-                        self.stored.goes_on(*sid);
+                        let cursor = outcome.cursor;
+                        if self.memory.progress.has_aside(*sid, cursor) {
+                            // What overtook others on the topic does not come again by itself.
+                            self.stored.stands_still(*sid, Some(cursor), true);
+                        } else {
+                            self.stored.goes_on(*sid);
+                        }
                     }
                 }
             }
@@ -316,7 +329,6 @@ impl Writer {
                 warn!("sale {sid}: payments to be refunded, new in stock_refund: {due}");
             }
             self.stored.has(*sid, outcome.cursor);
-            self.memory.progress.applied(*sid, outcome.cursor);
             events += outcome.applied;
             orders += outcome.orders.len() as u64;
             earliest_ms = match (earliest_ms, outcome.earliest_ms) {
@@ -360,15 +372,29 @@ impl Writer {
                 self.memory.halted.raise(&sid, Halt::NoStock.kind(), &cause);
                 let _ = receipt.send(Err(Undelivered::Halted));
             }
-            (Origin::Topic(message), Ok(sid)) => {
+            (
+                Origin::Topic {
+                    message,
+                    assignment,
+                },
+                Ok(sid),
+            ) => {
                 let (partition, offset) = place(&message);
-                if applied {
+                if assignment != self.offsets.assignment(partition) {
+                    // Its offset is another worker's, or is read once more.
+                } else if applied {
                     self.memory.progress.done(partition, offset);
                 } else {
                     self.memory.progress.aside(partition, offset, sid, last);
                 }
             }
-            (Origin::Topic(message), Err(reason)) => {
+            (
+                Origin::Topic {
+                    message,
+                    assignment,
+                },
+                Err(reason),
+            ) => {
                 let (partition, offset) = place(&message);
                 warn!("dead letter: partition {partition}, offset {offset}: {reason}");
                 if let Some(dead_letters) = &self.dead_letters {
@@ -379,7 +405,9 @@ impl Writer {
                     }
                 }
                 self.figures.dead_letters.inc();
-                self.memory.progress.done(partition, offset);
+                if assignment == self.offsets.assignment(partition) {
+                    self.memory.progress.done(partition, offset);
+                }
             }
         }
         Ok(())
@@ -423,7 +451,7 @@ impl Sorted {
 
     /// An event of its sale, alone, and the message that brought it.
     fn with_event(&self, sid: StockId, id: EventId) -> Option<(EventBatch, &OwnedMessage)> {
-        let (Ok(sale), Ok((_, batch)), Origin::Topic(message)) =
+        let (Ok(sale), Ok((_, batch)), Origin::Topic { message, .. }) =
             (&self.sale, &self.delivery.events, &self.delivery.origin)
         else {
             return None;

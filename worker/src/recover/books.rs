@@ -122,14 +122,19 @@ pub(super) async fn orders(
     Ok(orders)
 }
 
-/// The epochs in which orders of a sale were granted, from one on: the last order of each.
+/// The epochs in which orders of a sale were granted, from one on: the last order of each, those
+/// among them that have no row.
 pub(super) async fn epochs(
     session: &mut Session,
     sid: StockId,
     opened: u64,
 ) -> Result<Vec<EventId>, Failure> {
     let sql = format!(
-        "SELECT epoch, MAX(seq) FROM stock_order WHERE sid = {sid} AND epoch >= {opened} \
+        "SELECT epoch, MAX(seq) FROM (\
+           SELECT epoch, MAX(seq) seq FROM stock_order \
+           WHERE sid = {sid} AND epoch >= {opened} GROUP BY epoch \
+           UNION ALL SELECT epoch, MAX(seq) FROM stock_order_event \
+           WHERE sid = {sid} AND epoch >= {opened} AND uid IS NOT NULL GROUP BY epoch) o \
          GROUP BY epoch ORDER BY epoch"
     );
     let found: Vec<(u64, u64)> = session.work(async |conn| rows(conn, sql).await).await?;
@@ -139,11 +144,29 @@ pub(super) async fn epochs(
     Ok(last.collect())
 }
 
+/// The orders of a sale that MySQL refused, from an epoch on, with or without a row.
+pub(super) async fn refused(
+    session: &mut Session,
+    sid: StockId,
+    opened: u64,
+) -> Result<Vec<EventId>, Failure> {
+    let sql = format!(
+        "SELECT epoch, seq FROM stock_order \
+         WHERE sid = {sid} AND epoch >= {opened} AND status = 'refused' \
+         UNION ALL SELECT epoch, seq FROM stock_order_event \
+         WHERE sid = {sid} AND epoch >= {opened} AND uid IS NOT NULL"
+    );
+    let found: Vec<(u64, u64)> = session.work(async |conn| rows(conn, sql).await).await?;
+    let ids = found.into_iter();
+    Ok(ids.map(|(epoch, seq)| EventId::new(epoch, seq)).collect())
+}
+
 /// The orders of the next [`PAGE`] events of an epoch, as reservations.
 ///
 /// Bounds on both sides, and no LIMIT: MariaDB would look at all of the epoch for each page.
 ///
-/// An order that MySQL refused never had a unit there: its reservation is cancelled.
+/// An order that MySQL refused never had a unit there: its reservation is cancelled. One for which it
+/// has no row, its history knows.
 pub(super) async fn page(
     session: &mut Session,
     sid: StockId,
@@ -154,7 +177,9 @@ pub(super) async fn page(
     let these = format!("sid = {sid} AND epoch = {epoch} AND seq > {seq} AND seq <= {last}");
     let sql = format!(
         "SELECT seq, uid, qty, status, deadline, UNIX_TIMESTAMP(create_time), token \
-         FROM stock_order WHERE {these} ORDER BY seq"
+         FROM stock_order WHERE {these} \
+         UNION ALL SELECT seq, uid, qty, to_status, NULL, at DIV 1000, NULL \
+         FROM stock_order_event WHERE {these} AND uid IS NOT NULL ORDER BY seq"
     );
     let refunds = format!("SELECT seq FROM stock_refund WHERE {these}");
     type Columns = (

@@ -28,7 +28,7 @@ use diagnosis::{Copy, Kind, Message, Next, Seen, Step, next_step, reach};
 use indicatif::ProgressBar;
 use report::{Outcome, Report};
 use seckill_orders::{compare, diagnosis};
-use seckill_protocol::{EventBatch, EventId};
+use seckill_protocol::{EventBatch, EventId, ReservationState};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -123,7 +123,10 @@ impl<W: Write> Recovery<'_, W> {
         loop {
             let look = self.look(&mut patient).await?;
             let step = next_step(&look.seen);
-            if matches!(step, Step::Create | Step::PutBack | Step::Fill) {
+            if matches!(
+                step,
+                Step::Create | Step::PutBack | Step::Fill | Step::SetBack { .. }
+            ) {
                 attempts += 1;
                 ensure!(
                     attempts <= ATTEMPTS_MAX * 2,
@@ -153,7 +156,7 @@ impl<W: Write> Recovery<'_, W> {
                     "Redis has no such sale, and MySQL has nothing of one: `seckill-worker warm \
                      {sid}` makes it"
                 ),
-                Step::SetBack { head } => return Err(self.set_back(&patient, &look, head).await?),
+                Step::SetBack { head } => self.begin_epoch(&patient, &look, head).await?,
                 Step::MysqlLost { has_to_be } => bail!(
                     "Redis was told that MySQL has the sale up to {has_to_be}, but MySQL has it up \
                      to {} only, and nothing that is missing is elsewhere: MySQL was set back, or is \
@@ -353,24 +356,26 @@ impl<W: Write> Recovery<'_, W> {
 
     /// Puts back what MySQL has.
     async fn fill(&mut self, patient: &mut Patient<'_>, look: &Look) -> anyhow::Result<()> {
-        let Patient { sid, id, .. } = *patient;
+        let Patient { sid, .. } = *patient;
         let opened = look.row.map_or(0, |row| row.opened);
         let sale = look.sale.as_ref().context("the sale has gone")?;
         self.weigh(patient, opened, sale.stored).await?;
-        if !matches!(sale.state.as_str(), "fenced" | "paused") {
-            options::set_recovering(&mut self.session, id, &sale.seen.options, true).await?;
-            self.gate.pause(sid).await.context("SECKILL.PAUSE")?;
-            self.report.say(sid, "paused")?;
-        }
+        self.pause(patient, sale).await?;
         // Weighed again: now nothing is granted any more.
         let (sums, rest) = self.weigh(patient, opened, sale.stored).await?;
-        let units = units(&sums, rest.restocked)?;
         let bar = ProgressBar::new(sums.orders);
-        let put = self.stream(patient, opened, sale, units, &bar).await;
+        let put = self
+            .stream(patient, opened, sale, (&sums, &rest), &bar)
+            .await;
         bar.finish_and_clear();
-        let put = put?;
-        let place = (sums.books.cursor, sale.head.epoch);
-        let is_whole = self.check(patient, opened, place).await?;
+        let (put, paid) = match put {
+            Ok(put) => put,
+            // Another copy has taken over, and lacks what was put back into the one before.
+            Err(_) if self.is_in_another_epoch(sid, sale).await => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let began = (&sums.books, sale.head);
+        let is_whole = self.check(patient, opened, began, paid).await?;
         if is_whole {
             let orders = sums.orders;
             let Put {
@@ -385,6 +390,11 @@ impl<W: Write> Recovery<'_, W> {
             patient.filled = Some(put);
         }
         Ok(())
+    }
+
+    async fn is_in_another_epoch(&self, sid: &str, before: &Sale) -> bool {
+        let sale = self.gate.sale(sid).await;
+        sale.is_ok_and(|sale| sale.head.epoch != before.head.epoch)
     }
 
     /// What MySQL has, and what the rest of the log in Redis will make of it.
@@ -438,7 +448,8 @@ impl<W: Write> Recovery<'_, W> {
         Ok((shared, rest))
     }
 
-    /// Puts the units and all orders back.
+    /// Puts the units and all orders back. Returns also how many units are in reservations that are
+    /// paid for and that MySQL refused.
     ///
     /// Into a copy that has reservations already, those that have ended go first: their units may
     /// belong to others by now.
@@ -447,23 +458,44 @@ impl<W: Write> Recovery<'_, W> {
         patient: &Patient<'_>,
         opened: u64,
         sale: &Sale,
-        (total, sold): (u64, u64),
+        (sums, rest): (&Sums, &compare::Rest),
         bar: &ProgressBar,
-    ) -> anyhow::Result<Put> {
+    ) -> anyhow::Result<(Put, u64)> {
         let mut put = Put::default();
-        let recount = async |gate: &Gate| {
+        let recount = async |gate: &Gate, paid: u64| {
+            let (total, sold) = units(sums, rest.restocked, paid)?;
             let recounted = gate.recount(patient.sid, total, sold).await;
             recounted.context("SECKILL.RESTORE … UNITS")
         };
+        let mut paid = 0;
         if sale.reservations > 0 {
             put += self.pass(patient, opened, |is_live| !is_live, bar).await?;
-            recount(&self.gate).await?;
+            paid = self.paid_and_refused(patient, opened).await?;
+            recount(&self.gate, paid).await?;
             put += self.pass(patient, opened, |is_live| is_live, bar).await?;
         } else {
-            recount(&self.gate).await?;
+            recount(&self.gate, paid).await?;
             put += self.pass(patient, opened, |_| true, bar).await?;
         }
-        Ok(put)
+        Ok((put, paid))
+    }
+
+    /// Units of reservations that MySQL refused and that are paid for in Redis: there they stay sold,
+    /// and MySQL has the refunds.
+    async fn paid_and_refused(
+        &mut self,
+        patient: &Patient<'_>,
+        opened: u64,
+    ) -> anyhow::Result<u64> {
+        let Patient { sid, id, .. } = *patient;
+        let mut units = 0;
+        for rid in books::refused(&mut self.session, id, opened).await? {
+            let found = self.gate.reservation(sid, rid).await;
+            let found = found.context("SECKILL.GET")?;
+            let sold = found.filter(|found| found.state == ReservationState::Confirmed);
+            units += sold.map_or(0, |sold| u64::from(sold.qty));
+        }
+        Ok(units)
     }
 
     /// Puts orders back, of those held or confirmed and of the others as `wanted` says.
@@ -496,26 +528,28 @@ impl<W: Write> Recovery<'_, W> {
         Ok(put)
     }
 
-    /// Recounts the sale, and compares it with MySQL before anything is sold. False: MySQL's books
-    /// have moved meanwhile, or Redis began an epoch: what is there now has to be put back, too.
+    /// Recounts the sale, and compares it with MySQL before anything is sold. False: since both were as
+    /// in `began` something has happened that has to be put back, too.
     async fn check(
         &mut self,
         patient: &Patient<'_>,
         opened: u64,
-        (cursor, epoch): (EventId, u64),
+        began: (&Books, EventId),
+        paid: u64,
     ) -> anyhow::Result<bool> {
         let Patient { sid, .. } = *patient;
         self.gate.audit(sid).await.context("SECKILL.AUDIT")?;
         // Payments go on meanwhile. Between two looks at Redis at which nothing has happened, both
         // sides can be compared.
         let mut before = self.gate.sale(sid).await?;
-        if before.head.epoch != epoch {
+        let (books, head) = began;
+        if before.head.epoch != head.epoch {
             // Another copy, or an older one: it may lack what was put back.
             return Ok(false);
         }
         for _ in 0..ATTEMPTS_MAX {
             let (sums, rest) = self.weigh(patient, opened, before.stored).await?;
-            if sums.books.cursor != cursor {
+            if sums.books.cursor != books.cursor {
                 return Ok(false);
             }
             let sale = self.gate.sale(sid).await?;
@@ -523,14 +557,21 @@ impl<W: Write> Recovery<'_, W> {
                 before = sale;
                 continue;
             }
-            let (total, _) = units(&sums, rest.restocked)?;
+            let (total, sold) = units(&sums, rest.restocked, paid)?;
             let reservations = sums.orders + rest.accepted;
             let taken = sale.held + sale.sold;
+            let beyond = (u64::try_from(sums.live).unwrap_or(0) + paid + sold)
+                .saturating_sub(u64::try_from(sums.books.sale).unwrap_or(0));
             let expected = rest.sale.and_then(|sale| u64::try_from(sale).ok());
-            let expected = expected.unwrap_or(taken);
+            let expected = expected.map_or(taken, |sale| sale + beyond);
+            let is_same = (reservations..=reservations + sums.rowless).contains(&sale.reservations)
+                && (sale.total, taken) == (total, expected);
+            if !is_same && (&sums.books, sale.head) != began {
+                // Units that were added after they were counted, or sold elsewhere.
+                return Ok(false);
+            }
             ensure!(
-                (reservations..=reservations + sums.rowless).contains(&sale.reservations)
-                    && (sale.total, taken) == (total, expected),
+                is_same,
                 "Redis has other facts than MySQL, and nothing is sold: {} reservations and {taken} \
                  of {} units gone in Redis, but {reservations} and {expected} of {total} by MySQL's \
                  books. `seckill-worker reconcile` says more",
@@ -560,31 +601,48 @@ impl<W: Write> Recovery<'_, W> {
         Ok(())
     }
 
-    /// What to say of a Redis that was set back: whether it has granted anything since.
-    async fn set_back(
+    /// Redis was set back, as by an old backup, or was replaced by a node that MySQL has less of. If
+    /// MySQL has all that Redis has, an epoch begins, and Redis is a copy like any other that lacks
+    /// something. What it has told buyers since then and nobody else knows, a person has to see to.
+    async fn begin_epoch(
         &mut self,
         patient: &Patient<'_>,
         look: &Look,
         head: EventId,
-    ) -> anyhow::Result<anyhow::Error> {
+    ) -> anyhow::Result<()> {
         let Patient { sid, id, .. } = *patient;
         let cursor = look.seen.cursor;
-        let stored = look.sale.as_ref().map_or(head, |sale| sale.stored);
-        let (shared, _) = self.log(sid, stored, cursor).await?;
+        let sale = look.sale.as_ref().context("the sale has gone")?;
+        self.pause(patient, sale).await?;
+        // Now nothing is granted any more.
+        let (shared, _) = self.log(sid, sale.stored, cursor).await?;
         let ids = compare::orders_of(cursor, &shared, &[]);
         let orders = books::orders(&mut self.session, id, &ids).await?;
-        let since = match compare::shared(&shared, &orders) {
-            Ok(()) => "MySQL has all that Redis has".to_owned(),
-            Err(reason) => format!(
-                "what Redis has told buyers since then is in no order, and they have to be told \
-                 otherwise: {reason}"
-            ),
-        };
-        Ok(anyhow::anyhow!(
-            "Redis has the sale up to {head} only, and MySQL up to {cursor}, but no node took over: \
-             Redis was set back, as by an old backup. Pause the sale, delete its key, and recover \
-             again. {since}"
-        ))
+        compare::set_back(&shared, &orders).map_err(|reason| {
+            anyhow::anyhow!(
+                "Redis has the sale up to {head} only, and MySQL up to {cursor}, but no node took \
+                 over: Redis was set back, as by an old backup, and has gone on since. What it has \
+                 told buyers since then is in no order, and they have to be told otherwise: {reason}. \
+                 Then delete the key of the sale, and recover again"
+            )
+        })?;
+        self.report.say(
+            sid,
+            &format!("Redis was set back to {head}, MySQL has it up to {cursor}"),
+        )?;
+        let begun = self.gate.begin_epoch(sid, cursor.epoch).await;
+        begun.context("SECKILL.RESTORE … EPOCH")
+    }
+
+    /// Stops the selling, unless it stands still already.
+    async fn pause(&mut self, patient: &Patient<'_>, sale: &Sale) -> anyhow::Result<()> {
+        let Patient { sid, id, .. } = *patient;
+        if !matches!(sale.state.as_str(), "fenced" | "paused") {
+            options::set_recovering(&mut self.session, id, &sale.seen.options, true).await?;
+            self.gate.pause(sid).await.context("SECKILL.PAUSE")?;
+            self.report.say(sid, "paused")?;
+        }
+        Ok(())
     }
 
     /// Why nothing moves any more, and what is still to happen.
@@ -623,11 +681,13 @@ fn awaited(step: Step, cursor: EventId) -> String {
     }
 }
 
-/// All units, and those of them that are gone in no reservation.
-fn units(sums: &Sums, restocked: i64) -> anyhow::Result<(u64, u64)> {
+/// All units, and those of them that are gone in no reservation. Of the latter, `paid` are in
+/// reservations that MySQL does not count.
+fn units(sums: &Sums, restocked: i64, paid: u64) -> anyhow::Result<(u64, u64)> {
     let Sums { books, live, .. } = sums;
     let sold = books.sale.checked_sub(*live);
     let sold = sold.and_then(|sold| u64::try_from(sold).ok());
+    let sold = sold.map(|sold| sold.saturating_sub(paid));
     let total = books.count.checked_add(restocked);
     let total = total.and_then(|total| u64::try_from(total).ok());
     let (Some(total), Some(sold)) = (total, sold) else {
