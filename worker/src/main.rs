@@ -34,6 +34,7 @@ mod admin;
 mod backoff;
 mod books;
 mod cli;
+mod clock;
 mod config;
 mod dead;
 mod delivery;

@@ -1,7 +1,7 @@
 //! Kills, and what MySQL or the module say no to.
 
 use crate::shop::{Shop, await_true};
-use seckill_testbed::{Part, Redis, Settings, User};
+use seckill_testbed::{Clock, Part, Redis, Settings, User, Worker};
 use std::time::Duration;
 
 /// Buys all the while; kills and restarts the worker each hundred orders.
@@ -31,6 +31,32 @@ fn a_worker_killed_again_and_again_with_kafka_loses_and_doubles_nothing() {
     if let Some(shop) = Shop::with_kafka("kill-kafka") {
         books_close_after_kills(&shop);
     }
+}
+
+/// Kafka's client library waits by the wall clock.
+#[test]
+fn a_worker_whose_clock_is_set_back_leaves_its_sales_to_another() {
+    let Some(shop) = Shop::with_kafka("clock-back") else {
+        return;
+    };
+    let clock = Clock::new(&shop.place).unwrap();
+    let mut wrong = Worker::start(&shop.place.with_clock(&clock), &shop.settings).unwrap();
+    shop.sale(1001, 100, &[]);
+    shop.buy(1001, 1, 10);
+    shop.await_stored(1001);
+    clock.shift_ms(-3_600_000).unwrap();
+    let _right = shop.run();
+    await_true("it leaves", || !wrong.is_running());
+    let log = std::fs::read_to_string(wrong.log()).unwrap();
+    assert!(log.contains("ALARM: the clock was set back by"), "{log}");
+    shop.buy(1001, 11, 10);
+    shop.await_stored(1001);
+    // What is only late, or ahead, is no reason.
+    wrong.restart().unwrap();
+    clock.shift_ms(0).unwrap();
+    shop.buy(1001, 21, 10);
+    shop.await_stored(1001);
+    assert!(wrong.is_running());
 }
 
 #[test]
