@@ -241,3 +241,177 @@ impl Sale {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Acceptance, Effect};
+    use crate::log::{Entry, EntryFact};
+    use crate::reservations::recount::tests::Lost;
+    use seckill_protocol::{ReservationId, UidRef};
+
+    const EPOCH: u64 = 7;
+
+    fn at(seq: u64) -> EventId {
+        EventId::new(EPOCH, seq)
+    }
+
+    /// Of nine units two are held, one is sold, and one was sold before.
+    fn sale() -> Sale {
+        let opened = Effect::Opened {
+            epoch: EPOCH,
+            at_ms: 1,
+            options: Box::default(),
+            total: 9,
+            sold: 1,
+            paused: false,
+        };
+        let mut sale = Sale::open(&opened, 1).unwrap();
+        for (uid, qty) in [("u1", 2), ("u2", 1), ("u2", 3)] {
+            let accepted = Effect::Accepted(Acceptance {
+                at_ms: 2,
+                uid: UidRef::new(uid.as_bytes()).unwrap(),
+                qty,
+                hold_ms: 5,
+                token: Some(b"t"),
+            });
+            sale.apply(&accepted).unwrap();
+        }
+        let rid = |seq| ReservationId(at(seq));
+        for effect in [
+            Effect::Confirmed {
+                at_ms: 3,
+                rid: rid(3),
+            },
+            Effect::Cancelled {
+                at_ms: 3,
+                rid: rid(4),
+            },
+            Effect::Closed { at_ms: 4 },
+        ] {
+            sale.apply(&effect).unwrap();
+        }
+        sale.apply(&Effect::Stored(at(2))).unwrap();
+        sale.apply(&Effect::Relayed(at(5))).unwrap();
+        sale
+    }
+
+    /// What a broken sale is found out by.
+    fn broken(damage: impl FnOnce(&mut Sale)) -> AuditError {
+        let mut sale = sale();
+        damage(&mut sale);
+        sale.audit().unwrap_err()
+    }
+
+    #[test]
+    fn a_sound_sale_is_counted() {
+        let mut sale = sale();
+        let figures = Figures {
+            total: 9,
+            available: 5,
+            held: 2,
+            sold: 2,
+            reservations: 3,
+        };
+        assert_eq!(sale.audit(), Ok(figures));
+        // As large as a sale can be, and with all that the log has in the broker and in MySQL.
+        (sale.total, sale.available) = (UNITS_MAX, UNITS_MAX - 4);
+        assert!(sale.audit().is_ok());
+        for done in [Effect::Relayed(at(7)), Effect::Stored(at(7))] {
+            sale.apply(&done).unwrap();
+            assert!(sale.audit().is_ok());
+        }
+    }
+
+    #[test]
+    fn units_that_do_not_add_up_are_found() {
+        assert!(matches!(
+            broken(|sale| sale.available += 1),
+            AuditError::Conservation { available: 6, .. }
+        ));
+        let larger = broken(|sale| {
+            sale.total = UNITS_MAX + 1;
+            sale.available = UNITS_MAX - 3;
+        });
+        assert_eq!(larger, AuditError::Total(UNITS_MAX + 1));
+        let held = broken(|sale| {
+            sale.held += 1;
+            sale.available -= 1;
+        });
+        let (kept, counted) = (3, 2);
+        assert_eq!(held, AuditError::Held { kept, counted });
+        let sold = broken(|sale| sale.sold_before = 0);
+        let (kept, counted) = (2, 1);
+        assert_eq!(sold, AuditError::Sold { kept, counted });
+    }
+
+    #[test]
+    fn an_index_that_lost_something_is_found() {
+        let found = [Lost::Buyers, Lost::LiveUnits, Lost::Tokens, Lost::Deadlines]
+            .map(|lost| broken(|sale| sale.reservations.lose(lost)));
+        assert!(
+            matches!(
+                found,
+                [
+                    AuditError::Buyers {
+                        all: 3,
+                        live: 2,
+                        found: 0,
+                        found_live: 0
+                    },
+                    AuditError::LiveUnits(1),
+                    AuditError::Tokens(3),
+                    AuditError::Deadlines { held: 1, queued: 0 },
+                ]
+            ),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn cursors_out_of_order_are_found() {
+        for damage in [
+            |sale: &mut Sale| sale.relayed = at(1),
+            |sale: &mut Sale| sale.relayed = at(8),
+        ] {
+            assert!(matches!(broken(damage), AuditError::Cursors { .. }));
+        }
+    }
+
+    #[test]
+    fn a_log_with_a_hole_or_another_end_is_found() {
+        let push = |id, fact| {
+            move |sale: &mut Sale| {
+                sale.log.push(Entry { id, at_ms: 9, fact });
+            }
+        };
+        let log = |previous, found| AuditError::Log { previous, found };
+        let beyond = at(8);
+        assert_eq!(broken(|sale| sale.head = beyond), log(at(7), beyond));
+        assert_eq!(broken(push(at(9), EntryFact::Closed)), log(at(7), at(9)));
+        assert_eq!(
+            broken(push(at(8), EntryFact::Closed)),
+            log(at(8), at(7)),
+            "more than the last event"
+        );
+        // An epoch begins with its first event, and with nothing else.
+        let begins = || EntryFact::Epoch(Box::new(at(7)));
+        for (id, fact) in [
+            (at(8), begins()),
+            (EventId::new(EPOCH + 1, 2), begins()),
+            (EventId::new(EPOCH + 1, 1), EntryFact::Closed),
+            (EventId::new(EPOCH + 1, 8), EntryFact::Closed),
+        ] {
+            assert_eq!(broken(push(id, fact)), log(at(7), id));
+        }
+        let mut sale = sale();
+        let first = EventId::new(EPOCH + 1, 1);
+        push(first, begins())(&mut sale);
+        sale.head = first;
+        assert!(sale.audit().is_ok());
+        // One less is counted than there is.
+        assert_eq!(broken(|sale| sale.accepted_pending -= 1), log(at(7), at(7)));
+        let unknown = broken(push(at(8), EntryFact::Expired(3)));
+        assert_eq!(unknown, AuditError::LogReservation(at(8)));
+    }
+}

@@ -131,3 +131,58 @@ fn take_rate(reader: &mut Reader<'_>) -> Result<Option<Rate>, DecodeError> {
         Err(DecodeError::Field("rate"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_ends_after_it_starts() {
+        for (start_ms, end_ms, is_empty) in [
+            (0, 0, false),
+            (5, 0, false),
+            (0, 5, false),
+            (4, 5, false),
+            (5, 5, true),
+            (6, 5, true),
+        ] {
+            let options = Options {
+                start_ms,
+                end_ms,
+                ..Options::default()
+            };
+            let window = is_empty.then_some((start_ms, end_ms));
+            assert_eq!(options.empty_window(), window, "{start_ms} {end_ms}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_short_and_one_line() {
+        assert!(is_name("") && is_name(&"x".repeat(255)));
+        assert!(!is_name(&"x".repeat(256)) && !is_name("a\nb"));
+    }
+
+    #[test]
+    fn a_rate_that_no_operator_can_set_is_refused() {
+        let read = |rate: Rate| {
+            let mut bytes = Vec::new();
+            put_rate(&mut bytes, Some(rate));
+            take_rate(&mut Reader::new(&bytes))
+        };
+        let most = Rate {
+            per_second: RATE_MAX,
+            burst: RATE_MAX,
+        };
+        assert_eq!(read(most), Ok(Some(most)));
+        for (per_second, burst) in [(RATE_MAX + 1, 1), (1, RATE_MAX + 1), (1, 0)] {
+            let bad = Rate { per_second, burst };
+            assert_eq!(read(bad), Err(DecodeError::Field("rate")), "{bad:?}");
+        }
+    }
+
+    /// What JSON readers that count in doubles still hold exactly.
+    #[test]
+    fn so_many_units_can_a_sale_have() {
+        assert_eq!(UNITS_MAX, 9_007_199_254_740_991);
+    }
+}

@@ -24,7 +24,7 @@
 
 mod due;
 mod records;
-mod recount;
+pub(crate) mod recount;
 mod runs;
 
 use crate::table::Table;
@@ -625,5 +625,149 @@ pub(crate) const fn may_become(before: ReservationState, after: ReservationState
         ReservationState::Held => !matches!(after, ReservationState::Held),
         ReservationState::Expired => matches!(after, ReservationState::Confirmed),
         ReservationState::Confirmed | ReservationState::Cancelled => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::recount::tests::{add, held};
+    use super::*;
+
+    fn at(seq: u64) -> EventId {
+        EventId::new(7, seq)
+    }
+
+    fn restored(seq: u64, uid: &str) -> Reservation<'_> {
+        Reservation {
+            restored: true,
+            ..held(seq, uid, None)
+        }
+    }
+
+    #[test]
+    fn a_granted_reservation_comes_after_all_that_were_granted() {
+        let mut all = Reservations::new(1);
+        assert_eq!(add(&mut all, &held(5, "u1", None)), Some(0));
+        let nothing = Reservation {
+            qty: 0,
+            ..held(9, "u2", None)
+        };
+        for refused in [held(5, "u2", None), held(4, "u2", None), nothing] {
+            assert_eq!(add(&mut all, &refused), None, "{refused:?}");
+        }
+        // What is put back may be of any number that is not here.
+        for (seq, place) in [
+            (3, Some(1)),
+            (3, None),
+            (5, None),
+            (8, Some(2)),
+            (4, Some(3)),
+        ] {
+            assert_eq!(add(&mut all, &restored(seq, "u3")), place, "{seq}");
+        }
+        assert_eq!(add(&mut all, &held(8, "u4", None)), None, "it is here");
+        assert_eq!(add(&mut all, &held(6, "u4", None)), Some(4));
+        for (seq, position) in [(3, 1), (4, 3), (5, 0), (6, 4), (8, 2)] {
+            assert_eq!(all.find(ReservationId(at(seq))), Some(position));
+        }
+        assert_eq!(all.find(ReservationId(at(7))), None);
+    }
+
+    #[test]
+    fn what_was_granted_after_a_place_is_counted_without_what_was_put_back() {
+        let mut all = Reservations::new(1);
+        for new in [held(3, "u1", None), held(4, "u2", None), restored(9, "u3")] {
+            add(&mut all, &new).unwrap();
+        }
+        for (seq, positions) in [(2, &[0, 1][..]), (3, &[1]), (4, &[]), (9, &[])] {
+            assert_eq!(all.granted_count_after(at(seq)), positions.len() as u64);
+            assert!(all.granted_after(at(seq)).eq(positions.iter().copied()));
+        }
+    }
+
+    #[test]
+    fn all_of_a_buyer_are_found_the_latest_first() {
+        let mut all = Reservations::new(1);
+        for (seq, uid) in [(2, "u1"), (3, "u2"), (4, "u1"), (5, "u1")] {
+            add(&mut all, &held(seq, uid, None)).unwrap();
+        }
+        let found = |uid: &str| {
+            let uid = UidRef::new(uid.as_bytes()).unwrap();
+            let seqs = all.all_of(uid).map(|found| found.rid.0.seq);
+            seqs.collect::<Vec<_>>()
+        };
+        assert_eq!(found("u1"), [5, 4, 2]);
+        assert_eq!((found("u2"), found("u3")), (vec![3], vec![]));
+    }
+
+    #[test]
+    fn what_lapses_comes_to_life_and_ends_leaves_the_indexes_true() {
+        let mut all = Reservations::new(1);
+        for seq in 2..9 {
+            add(&mut all, &held(seq, "u1", None)).unwrap();
+        }
+        let (expired, confirmed) = (ReservationState::Expired, ReservationState::Confirmed);
+        for (position, state) in [
+            (6, expired),
+            (5, expired),
+            (4, expired),
+            (5, confirmed),
+            (3, confirmed),
+            (0, expired),
+            (6, confirmed),
+            (1, expired),
+            (4, confirmed),
+            (0, confirmed),
+            (2, expired),
+        ] {
+            all.set_state(position, state);
+            let recount = all.recount();
+            assert_eq!((recount.wrong_buyers, recount.found), (0, 7), "{position}");
+            assert_eq!(recount.queued, recount.held, "{position}");
+        }
+    }
+
+    #[test]
+    fn a_hold_lapses_when_it_has_lasted() {
+        let deadline_ms = |state, hold_ms| {
+            let reservation = Reservation {
+                state,
+                hold_ms,
+                ..held(2, "u1", None)
+            };
+            reservation.deadline_ms()
+        };
+        assert_eq!(deadline_ms(ReservationState::Held, 50), Some(150));
+        assert_eq!(deadline_ms(ReservationState::Expired, 50), Some(150));
+        assert_eq!(deadline_ms(ReservationState::Confirmed, 0), None);
+    }
+
+    /// A run keeps what its reservations have in common: it decides nothing, and 40 bytes a reservation
+    /// depend on it.
+    #[test]
+    fn those_that_are_alike_share_a_run() {
+        let mut all = Reservations::new(1);
+        let next = |seq, at_ms, hold_ms| Reservation {
+            at_ms,
+            hold_ms,
+            ..held(seq, "u1", None)
+        };
+        let far = u64::from(u32::MAX) + 3;
+        for (new, runs) in [
+            (next(2, 100, 50), 1),
+            (next(3, 100, 50), 1),
+            (next(9, 170, 50), 1),
+            (next(10, 160, 50), 2),
+            (next(11, 160, 60), 3),
+            (next(far + 11, 160, 60), 4),
+        ] {
+            add(&mut all, &new).unwrap();
+            assert_eq!(all.runs().count(), runs, "{new:?}");
+        }
+        assert!(
+            all.iter()
+                .map(|r| r.rid.0.seq)
+                .eq([2, 3, 9, 10, 11, far + 11])
+        );
     }
 }

@@ -92,3 +92,147 @@ impl Reservations {
         if turns == self.due.len() { queued } else { 0 }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::{Links, Reservation};
+    use super::*;
+    use crate::table::Table;
+    use seckill_protocol::{ReservationId, UidRef};
+
+    /// What an index can lose.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) enum Lost {
+        Buyers,
+        Tokens,
+        Deadlines,
+        LiveUnits,
+    }
+
+    impl Reservations {
+        /// Breaks an index.
+        pub(crate) fn lose(&mut self, lost: Lost) {
+            match lost {
+                Lost::Buyers => self.by_buyer = Table::new(),
+                Lost::Tokens => self.by_token = Table::new(),
+                Lost::Deadlines => self.due = super::super::Due::default(),
+                Lost::LiveUnits => {
+                    let latest = self.len() - 1;
+                    let links = self.records.links(latest).unwrap();
+                    let live_units = links.live_units + 1;
+                    let links = Links {
+                        live_units,
+                        ..links
+                    };
+                    self.records.set_links(latest, links);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn held<'a>(seq: u64, uid: &'a str, token: Option<&'a [u8]>) -> Reservation<'a> {
+        Reservation {
+            rid: ReservationId::new(7, seq),
+            uid: UidRef::new(uid.as_bytes()).unwrap(),
+            qty: 2,
+            state: ReservationState::Held,
+            at_ms: 100,
+            hold_ms: 50,
+            token,
+            restored: false,
+        }
+    }
+
+    pub(crate) fn add(all: &mut Reservations, new: &Reservation<'_>) -> Option<Position> {
+        all.add(all.buyer(new.uid), new)
+    }
+
+    fn some() -> Reservations {
+        let mut all = Reservations::new(3);
+        for (seq, uid, token) in [(2, "u1", Some(&b"t"[..])), (3, "u2", None), (4, "u3", None)] {
+            add(&mut all, &held(seq, uid, token)).unwrap();
+        }
+        // Another run, because it is held for longer.
+        let longer = Reservation {
+            hold_ms: 60,
+            ..held(5, "u1", Some(b"s"))
+        };
+        add(&mut all, &longer).unwrap();
+        all.set_state(1, ReservationState::Cancelled);
+        all.set_state(2, ReservationState::Confirmed);
+        all
+    }
+
+    const RIGHT: Recount = Recount {
+        all: 4,
+        live: 3,
+        held: 2,
+        found: 4,
+        found_live: 3,
+        wrong_buyers: 0,
+        queued: 2,
+        lost_tokens: 0,
+    };
+
+    #[test]
+    fn what_the_indexes_find_is_counted() {
+        let all = some();
+        assert_eq!(all.recount(), RIGHT);
+        assert_eq!(all.units_in(ReservationState::Held), 4);
+        assert_eq!(all.units_in(ReservationState::Cancelled), 2);
+    }
+
+    #[test]
+    fn what_an_index_has_lost_is_missed() {
+        for (lost, found) in [
+            (
+                Lost::Buyers,
+                Recount {
+                    found: 0,
+                    found_live: 0,
+                    ..RIGHT
+                },
+            ),
+            (
+                Lost::Tokens,
+                Recount {
+                    lost_tokens: 2,
+                    ..RIGHT
+                },
+            ),
+            (Lost::Deadlines, Recount { queued: 0, ..RIGHT }),
+            (
+                Lost::LiveUnits,
+                Recount {
+                    wrong_buyers: 1,
+                    ..RIGHT
+                },
+            ),
+        ] {
+            let mut all = some();
+            all.lose(lost);
+            let expected = match lost {
+                // Without the buyers nobody finds what their tokens lead to either.
+                Lost::Buyers => Recount {
+                    wrong_buyers: 0,
+                    ..found
+                },
+                _ => found,
+            };
+            assert_eq!(all.recount(), expected, "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_hold_that_does_not_wait_for_its_turn_is_missed() {
+        let mut all = some();
+        for (held, first_held) in [(2, 0), (0, 0), (1, 2)] {
+            let run = all.runs.get_mut(0).unwrap();
+            let before = *run;
+            (run.held, run.first_held) = (held, first_held);
+            assert!(all.recount().queued < 2, "{held} {first_held}");
+            *all.runs.get_mut(0).unwrap() = before;
+        }
+        assert_eq!(all.recount(), RIGHT);
+    }
+}

@@ -1,9 +1,9 @@
 //! The order of a TRY's tests, and the rules of a reservation's life.
 
-use crate::common::{EPOCH, Node, bytes, reloaded};
+use crate::common::{EPOCH, Node, bytes, reloaded, uid};
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
-use seckill_sale::decide::{FENCE_GRACE_MS, IfLate};
-use seckill_sale::{Change, Cursor, Options, Rate, Refusal};
+use seckill_sale::decide::{Decision, FENCE_GRACE_MS, IfLate};
+use seckill_sale::{Change, Cursor, News, Options, Rate, Refusal, Sale, Try};
 
 const HOLD_MS: u64 = 900_000;
 
@@ -291,10 +291,13 @@ fn a_node_that_takes_over_releases_nothing_until_mysql_was_compared() {
         ReservationState::Held,
         "a payment may be among the facts that the copy lacks"
     );
-    node.perform(lapsed, |s, _| {
-        s.decide_ack(Cursor::Stored, EventId::new(lapsed, 1))
-    })
-    .unwrap();
+    for seq in [0, 1] {
+        assert!(node.sale.is_fenced(), "MySQL has nothing of the epoch");
+        node.perform(lapsed, |s, _| {
+            s.decide_ack(Cursor::Stored, EventId::new(lapsed, seq))
+        })
+        .unwrap();
+    }
     let log = node.sale.events_after(last, 10);
     assert_eq!(log, None, "MySQL has taken the epoch up");
     // Whoever paid meanwhile was told to ask again.
@@ -306,6 +309,19 @@ fn a_node_that_takes_over_releases_nothing_until_mysql_was_compared() {
     assert_eq!(log.epoch, lapsed);
     let facts: Vec<_> = log.events.into_iter().map(|event| event.fact).collect();
     assert_eq!(facts, [Fact::Expired { rid }]);
+}
+
+#[test]
+fn a_hold_lapses_at_its_deadline_whatever_was_asked_before() {
+    let mut node = Node::open(1, options());
+    node.accepted(EPOCH, "u1");
+    let lapses = EPOCH + HOLD_MS;
+    let wait_ms = Some(1);
+    assert_eq!(node.buy(lapses - 1, "u2"), Verdict::SoldOut { wait_ms });
+    node.perform(lapses - 1, |s, _| s.decide_pause()).unwrap();
+    node.perform(lapses - 1, |s, _| s.decide_resume()).unwrap();
+    assert_eq!(node.sale.next_release_ms(), Some(lapses));
+    node.accepted(lapses, "u2");
 }
 
 #[test]
@@ -480,4 +496,86 @@ fn many_decisions_of_one_command_are_made_one_after_the_other() {
     assert_eq!(cancel([rid, unknown]), Err(Refusal::NoReservation));
     assert_eq!(node.sale.available(), 3, "what came before a refusal stays");
     assert!(!change.is_empty());
+}
+
+#[test]
+fn what_a_cache_has_to_know_is_news() {
+    let words = |sale: &mut Sale, now_ms: u64, decide: &dyn Fn(&Sale) -> Decision<'static, ()>| {
+        let mut change = Change::default();
+        change.begin(sale.head());
+        let before = sale.available();
+        sale.perform(now_ms, &mut change, decide).unwrap();
+        let news = sale.news(&change, before).map(News::word);
+        news.collect::<Vec<_>>()
+    };
+    let mut node = Node::open(2, options());
+    let [first, second] = ["u1", "u2"].map(|uid| node.accepted(EPOCH, uid));
+    let sale = &mut node.sale;
+    type Case<'a> = (&'a str, &'a dyn Fn(&Sale) -> Decision<'static, ()>);
+    let cancel = |sale: &Sale| sale.decide_cancel(EPOCH, first);
+    let steps: [Case<'_>; 12] = [
+        ("", &|sale| sale.decide_confirm(EPOCH, second, false)),
+        ("reopened", &cancel),
+        ("", &cancel),
+        ("restocked", &|sale| sale.decide_restock(EPOCH, 3)),
+        ("restocked soldout", &|sale| sale.decide_restock(EPOCH, -4)),
+        ("restocked reopened", &|sale| sale.decide_restock(EPOCH, 4)),
+        ("altered", &|sale| {
+            sale.decide_alter(|options| options.limit = 7)
+        }),
+        ("paused", &|sale| sale.decide_pause()),
+        ("paused", &|sale| sale.decide_epoch(EPOCH, EPOCH + 5)),
+        ("restocked", &|sale| sale.decide_recount(9, 0)),
+        ("resumed", &|sale| sale.decide_resume()),
+        ("closed", &|sale| sale.decide_close(EPOCH)),
+    ];
+    for (n, (expected, decide)) in steps.into_iter().enumerate() {
+        assert_eq!(words(sale, EPOCH, decide).join(" "), expected, "{n}");
+    }
+}
+
+#[test]
+fn many_tries_are_decided_one_after_the_other() {
+    let mut node = Node::open(2, options());
+    let requests = ["u1", "u1", "u2", "u3"].map(|buyer| Try {
+        uid: uid(buyer),
+        qty: 1,
+        token: None,
+    });
+    let mut change = Change::default();
+    change.begin(node.sale.head());
+    let tries = requests.into_iter();
+    let Node { sale, soft, .. } = &mut node;
+    let verdicts = sale.perform_tries(EPOCH, &mut change, soft, tries).unwrap();
+    let [first, second] = [2, 3].map(|seq| ReservationId::new(EPOCH, seq));
+    assert_eq!(
+        verdicts,
+        [
+            Verdict::Accepted(first),
+            Verdict::Duplicate(first),
+            Verdict::Accepted(second),
+            Verdict::SoldOut {
+                wait_ms: Some(HOLD_MS)
+            },
+        ]
+    );
+    assert_eq!(soft.counters.tries, 4);
+}
+
+#[test]
+fn of_many_decisions_the_first_that_is_refused_ends_them() {
+    let mut node = Node::open(5, options());
+    let mut change = Change::default();
+    change.begin(node.sale.head());
+    let deltas = |sale: &mut Sale, change: &mut Change, deltas: &[i64]| {
+        sale.perform_each(EPOCH, change, deltas, |sale, delta| {
+            let ((), effect) = sale.decide_restock(EPOCH, *delta)?;
+            Ok((*delta, effect))
+        })
+    };
+    let done = deltas(&mut node.sale, &mut change, &[1, 0, -2]);
+    assert_eq!(done, Ok(vec![1, 0, -2]));
+    let done = deltas(&mut node.sale, &mut change, &[1, -9, 7]);
+    assert_eq!(done, Err(Refusal::RestockBelowAvailable { available: 5 }));
+    assert_eq!(node.sale.available(), 5, "what came before stays");
 }
