@@ -70,6 +70,35 @@ pub(crate) async fn dead(config: &Config, dead: &Dead, out: &mut impl Write) -> 
     }
 }
 
+/// A letter that nobody has dealt with.
+pub(crate) struct Waiting {
+    /// `partition:offset`.
+    pub(crate) place: String,
+    /// Why it is dead.
+    pub(crate) reason: String,
+}
+
+/// The letters that nobody has dealt with, by the key of their messages: the sale's name, if they are
+/// a sale's.
+///
+/// # Errors
+/// If a server does not answer.
+pub(crate) async fn waiting(config: &Config) -> anyhow::Result<BTreeMap<Vec<u8>, Vec<Waiting>>> {
+    let mut waiting: BTreeMap<_, Vec<Waiting>> = BTreeMap::new();
+    for (letter, became) in Office::open(config).await?.letters {
+        if became.is_none() {
+            let key = letter.message.key().unwrap_or_default().to_owned();
+            let place = place(&letter);
+            let reason = letter.reason;
+            waiting
+                .entry(key)
+                .or_default()
+                .push(Waiting { place, reason });
+        }
+    }
+    Ok(waiting)
+}
+
 // === impl Office ===
 
 impl<'a> Office<'a> {

@@ -25,6 +25,7 @@ mod suspects;
 use crate::books::read_figures;
 use crate::cli::Reconcile;
 use crate::config::{Broker, Config};
+use crate::dead::{self, Waiting};
 use crate::gate::{Gate, Refused};
 use crate::kafka::TopicLook;
 use crate::mysql::{Failure, Session};
@@ -36,6 +37,7 @@ use plan::{Difference, Plan};
 use rdkafka::error::KafkaError;
 use report::Report;
 use seckill_protocol::EventId;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,10 +112,17 @@ async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow
         true => servers.gate.sales().await?,
         false => chore.sids.clone(),
     };
+    let letters = match config.broker {
+        Broker::Kafka => dead::waiting(config).await?,
+        Broker::None => BTreeMap::new(),
+    };
     let mut report = Report::new(chore.json, chore.apply);
     let mut sales = Vec::new();
     for sid in sids {
-        let found = servers.examine(&sid).await;
+        let mut found = servers.examine(&sid).await;
+        if let (Ok(found), Some(letters)) = (&mut found, letters.get(sid.as_bytes())) {
+            found.plan.differences.push(dead_letters(letters));
+        }
         sales.push((sid, found));
     }
     servers.settle(&mut sales).await;
@@ -130,6 +139,23 @@ async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow
     }
     report.end(out)?;
     Ok(report)
+}
+
+/// What of the topic was no message, or is not to be had in MySQL, somebody has to look at.
+fn dead_letters(letters: &[Waiting]) -> Difference {
+    let first = letters.first();
+    let reason = first.map(|first| format!("; the first, {}: {}", first.place, first.reason));
+    let what = format!(
+        "dead letters of it: {}{}",
+        letters.len(),
+        reason.unwrap_or_default()
+    );
+    let commands = [
+        "seckill-worker dead list",
+        "if what was wrong is mended: seckill-worker dead replay <letter>",
+        "else: seckill-worker dead drop <letter>",
+    ];
+    Difference::person(what, commands.map(str::to_owned))
 }
 
 // === impl Servers ===

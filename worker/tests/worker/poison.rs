@@ -48,7 +48,15 @@ fn with_kafka_it_is_a_dead_letter_too_which_can_only_be_dropped() {
         replayed.contains("0:0: not sent: reservation"),
         "{replayed}"
     );
+    let differs = shop.chore(&["reconcile", "1001"]).unwrap_err().to_string();
+    assert!(
+        differs.contains("dead letters of it: 1; the first, 0:0: "),
+        "{differs}"
+    );
+    assert!(differs.contains("dead drop <letter>"), "{differs}");
     shop.chore(&["dead", "drop", "0:0"]).unwrap();
+    let clean = shop.chore(&["reconcile", "1001"]).unwrap();
+    assert_eq!(clean, "1 sales, 1 clean\n");
     let list = shop.chore(&["dead", "list"]).unwrap();
     assert_eq!(list, "no dead letters in seckill.events.dead\n");
 }
