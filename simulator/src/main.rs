@@ -87,7 +87,6 @@ fn many(given: &Given, first: &Play) -> io::Result<bool> {
     let began = Instant::now();
     let mut steps = 0;
     let mut failed = None;
-    let mut stopped = 0;
     for number in 0..given.seeds {
         let play = Play {
             seed: first.seed.wrapping_add(number),
@@ -95,7 +94,6 @@ fn many(given: &Given, first: &Play) -> io::Result<bool> {
         };
         let played = play.run(false);
         steps += played.steps;
-        stopped += u64::from(played.stopped.is_some());
         bar.inc(1);
         bar.set_message(rate(steps, began.elapsed()));
         if played.violation.is_some() {
@@ -113,7 +111,6 @@ fn many(given: &Given, first: &Play) -> io::Result<bool> {
         let sum = json!({
             "seeds": seeds,
             "steps": steps,
-            "stopped": stopped,
             "seconds": took.as_secs_f64(),
             "failure": failure,
         });
@@ -121,12 +118,6 @@ fn many(given: &Given, first: &Play) -> io::Result<bool> {
         return Ok(shrunk.is_none());
     }
     writeln!(out, "{seeds} seeds, {}", rate(steps, took))?;
-    if stopped > 0 {
-        writeln!(
-            out,
-            "{stopped} of them end with what only a person can decide"
-        )?;
-    }
     if let Some(play) = &shrunk {
         tell(&mut out, given, play, &play.run(true))?;
     }
@@ -141,9 +132,6 @@ fn tell(out: &mut impl Write, given: &Given, play: &Play, played: &Played) -> io
     }
     match &played.violation {
         None => {
-            if let Some(reason) = &played.stopped {
-                writeln!(out, "a person has to decide: {reason}")?;
-            }
             writeln!(
                 out,
                 "seed {}: everything held, in {} steps",
@@ -166,7 +154,6 @@ fn as_json(play: &Play, played: &Played) -> serde_json::Value {
         "seed": play.seed,
         "again": play.to_string(),
         "steps": played.steps,
-        "stopped": played.stopped,
         "violation": played.violation,
         "story": played.story,
     })

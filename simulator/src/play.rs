@@ -23,9 +23,6 @@ pub struct Play {
 pub struct Played {
     /// Steps that were played.
     pub steps: u64,
-    /// Why only a person could go on, if things went so: facts were lost, and what the two sides
-    /// have excludes each other.
-    pub stopped: Option<String>,
     /// What is wrong, if anything is.
     pub violation: Option<String>,
     /// What happened, if that was asked for.
@@ -43,14 +40,12 @@ impl Play {
                 let done = self.all(&mut world);
                 Played {
                     steps: world.step,
-                    stopped: world.stopped().map(str::to_owned),
                     violation: done.err(),
                     story: world.story.into_lines(),
                 }
             }
             Err(violation) => Played {
                 steps: 0,
-                stopped: None,
                 violation: Some(violation),
                 story: Vec::new(),
             },

@@ -243,7 +243,8 @@ impl World {
             sale.perform(now, change, |sale| match what {
                 0 => sale.decide_pause(),
                 // A person leaves a fence alone, and what `recover` has paused.
-                1 | 2 if !sale.is_fenced() && !recovering => sale.decide_resume(),
+                _ if sale.is_fenced() || recovering => Ok(((), None)),
+                1 | 2 => sale.decide_resume(),
                 _ => sale.decide_restock(now, delta).or(Ok(((), None))),
             })
         })?;

@@ -44,7 +44,7 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.step >= self.last_step || self.stopped.is_some()
+        self.step >= self.last_step
     }
 
     fn resume(&mut self) -> Result<(), String> {

@@ -59,8 +59,6 @@ pub(crate) struct World {
     changes: u64,
     /// Nothing goes wrong any more.
     is_healed: bool,
-    /// Why only a person can go on, where things went so.
-    stopped: Option<String>,
 }
 
 /// From the primary to its replica.
@@ -118,7 +116,6 @@ impl World {
             oracle: Oracle::default(),
             changes: 0,
             is_healed: false,
-            stopped: None,
         };
         say!(world, "{settings:?}");
         world.begin()?;
@@ -159,11 +156,6 @@ impl World {
         }
         self.link.is_up = true;
         Ok(())
-    }
-
-    /// Why only a person can go on, where things went so.
-    pub(crate) fn stopped(&self) -> Option<&str> {
-        self.stopped.as_deref()
     }
 
     /// Nothing happens after this step.

@@ -116,7 +116,7 @@ impl World {
         };
         let orders = self.orders(compare::orders_of(cursor, &shared, &[]));
         if let Err(reason) = compare::set_back(&shared, &orders) {
-            return self.gives_up(format!("recover: {reason}"));
+            return Err(format!("recover: {reason}"));
         }
         if self.look_at(self.official, stands_still) == Some(false) {
             return Err("a sale that was set back sells".to_owned());
@@ -245,7 +245,7 @@ impl World {
                 let sold = self.mysql.sale - self.mysql.live_units - paid.unwrap_or(0);
                 match (u64::try_from(total), u64::try_from(sold.max(0))) {
                     (Ok(total), Ok(sold)) => (total, sold),
-                    _ => return self.gives_up("recover: MySQL's books do not close".to_owned()),
+                    _ => return Err("recover: MySQL's books do not close".to_owned()),
                 }
             }
         };
@@ -284,7 +284,7 @@ impl World {
             Some(Err(_)) if self.mysql.cursor != recovery.cursor => Ok(false),
             // Another copy has taken over, and lacks what was put back into the one before.
             Some(Err(_)) if self.epoch() != Some(recovery.head.epoch) => Ok(false),
-            Some(Err(refusal)) => self.gives_up(format!("recover is refused: {refusal}")),
+            Some(Err(refusal)) => Err(format!("recover is refused: {refusal}")),
         }
     }
 
@@ -309,7 +309,7 @@ impl World {
                 return Ok(true);
             }
             Some(false) => {
-                return self.gives_up("recover: Redis has other facts than MySQL".to_owned());
+                return Err("recover: Redis has other facts than MySQL".to_owned());
             }
             None => return Ok(false),
         }
@@ -383,13 +383,9 @@ impl World {
         let orders = self.orders(ids);
         let weighed = compare::shared(&shared, &orders)
             .and_then(|()| compare::rest(cursor, self.mysql.stock(), &orders, rest));
-        match weighed {
-            Ok(rest) => Ok(Some(rest)),
-            Err(reason) => {
-                self.gives_up(format!("recover: {reason}"))?;
-                Ok(None)
-            }
-        }
+        weighed
+            .map(Some)
+            .map_err(|reason| format!("recover: {reason}"))
     }
 
     fn orders(&self, ids: BTreeSet<EventId>) -> HashMap<EventId, Order> {
@@ -404,20 +400,6 @@ impl World {
             (id, order)
         });
         orders.collect()
-    }
-
-    /// Redis and MySQL have facts that exclude each other, and only a person can say which are
-    /// right: that may be where facts were lost, and only there. Nothing is sold meanwhile.
-    fn gives_up(&mut self, reason: String) -> Result<bool, String> {
-        let stands = self.look_at(self.official, stands_still) != Some(false);
-        if !self.oracle.has_lost_facts() || !stands {
-            return Err(reason);
-        }
-        say!(self, "{reason}: a person has to say which is right");
-        if self.is_healed {
-            self.stopped = Some(reason);
-        }
-        Ok(false)
     }
 }
 
