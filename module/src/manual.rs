@@ -165,7 +165,7 @@ pub(crate) const MTRY: Page = Page {
 
 pub(crate) const CONFIRM: Page = Page {
     name: c"SECKILL.CONFIRM",
-    summary: c"Paid: turns held units into sold ones; with LATE also those of an expired hold, if they are there. Again is OK; of one that ended otherwise: -GONE, and with LATE or REFUND an event late_payment, once.",
+    summary: c"Paid: turns held units into sold ones; with LATE also those of an expired hold, if they are there. Again is OK; of one that ended otherwise: -GONE, and with LATE or REFUND an event late_payment, once. In a fenced sale: -FENCED, ask again.",
     complexity: c"O(log N), N being the number of reservations",
     arity: -3,
     access: Access::Updates,
@@ -181,7 +181,7 @@ pub(crate) const CONFIRM: Page = Page {
 
 pub(crate) const CANCEL: Page = Page {
     name: c"SECKILL.CANCEL",
-    summary: c"Gives held units back. Again is OK; of one that ended otherwise: -GONE.",
+    summary: c"Gives held units back. Again is OK; of one that ended otherwise: -GONE. In a fenced sale: -FENCED, ask again.",
     complexity: c"O(log N), N being the number of reservations",
     arity: 3,
     access: Access::Updates,
@@ -352,6 +352,10 @@ pub(crate) const RESTORE: Page = Page {
                 Arg {
                     optional: false,
                     ..Arg::option(c"REFUND", c"refund", Block(&[RID]))
+                },
+                Arg {
+                    optional: false,
+                    ..Arg::option(c"EPOCH", c"above", Integer)
                 },
                 Arg {
                     optional: false,

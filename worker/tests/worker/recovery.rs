@@ -379,7 +379,7 @@ fn a_closed_sale_that_was_lost_comes_back_closed() {
 /// An old backup, put in the place of what Redis had.
 #[test]
 fn a_redis_that_was_set_back_gets_what_it_lacks() {
-    let mut shop = Shop::open("set-back");
+    let shop = Shop::open("set-back");
     let mut worker = shop.run();
     shop.sale(1001, 20, &["--limit", "2", "--hold", "600000"]);
     let mut told = vec![shop.buy_with_token("u1"), shop.buy_with_token("u2")];
