@@ -133,7 +133,7 @@ impl Node {
                 let id = self.place(*place);
                 let done = self.perform(|sale, _| sale.decide_ack(*cursor, id));
                 let exists = id <= self.sale.head();
-                let is_ours = *cursor == Cursor::Relayed || self.has_epoch_of(id);
+                let is_ours = self.has_epoch_of(id);
                 let expected = exists && is_ours;
                 assert!(done.is_ok() == expected || self.is_spent(), "{done:?}");
             }

@@ -41,8 +41,17 @@ pub struct Progress {
 struct Partition {
     /// One after the last message seen.
     next: i64,
-    /// The first message left aside of each sale, and the last event left aside.
-    aside: BTreeMap<StockId, (i64, EventId)>,
+    /// What is left aside of each sale.
+    aside: BTreeMap<StockId, Aside>,
+}
+
+/// What is left aside of a sale.
+#[derive(Debug)]
+struct Aside {
+    /// The first message.
+    first: i64,
+    /// The last event of each epoch.
+    last: BTreeMap<u64, u64>,
 }
 
 // === impl Offsets ===
@@ -133,9 +142,13 @@ impl Progress {
     pub fn aside(&mut self, partition: i32, offset: i64, sid: StockId, last: EventId) {
         self.done(partition, offset);
         let partition = self.partitions.entry(partition).or_default();
-        let (first, furthest) = partition.aside.entry(sid).or_insert((offset, last));
-        *first = offset.min(*first);
-        *furthest = last.max(*furthest);
+        let aside = partition.aside.entry(sid).or_insert_with(|| Aside {
+            first: offset,
+            last: BTreeMap::new(),
+        });
+        aside.first = offset.min(aside.first);
+        let seq = aside.last.entry(last.epoch).or_default();
+        *seq = last.seq.max(*seq);
     }
 
     /// A sale's events are applied up to `cursor`: what was left aside may have come again.
@@ -143,7 +156,7 @@ impl Progress {
         for partition in self.partitions.values_mut() {
             partition
                 .aside
-                .retain(|id, (_, furthest)| *id != sid || *furthest > cursor);
+                .retain(|id, aside| *id != sid || aside.furthest() > Some(cursor));
         }
     }
 
@@ -152,13 +165,13 @@ impl Progress {
     pub fn has_aside(&self, sid: StockId, cursor: EventId) -> bool {
         let aside = self.partitions.values();
         let mut aside = aside.filter_map(|partition| partition.aside.get(&sid));
-        aside.any(|(_, furthest)| furthest.epoch == cursor.epoch && *furthest > cursor)
+        aside.any(|aside| aside.last.get(&cursor.epoch) > Some(&cursor.seq))
     }
 
     fn first_aside(&self) -> impl Iterator<Item = (StockId, (i32, i64))> {
         self.partitions.iter().flat_map(|(number, partition)| {
             let aside = partition.aside.iter();
-            aside.map(|(sid, (first, _))| (*sid, (*number, *first)))
+            aside.map(|(sid, aside)| (*sid, (*number, aside.first)))
         })
     }
 
@@ -170,9 +183,18 @@ impl Progress {
     /// For each partition, the offset from which a restart has to read.
     pub fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
         self.partitions.iter().map(|(number, partition)| {
-            let first_aside = partition.aside.values().map(|(first, _)| *first).min();
+            let first_aside = partition.aside.values().map(|aside| aside.first).min();
             (*number, first_aside.unwrap_or(partition.next))
         })
+    }
+}
+
+// === impl Aside ===
+
+impl Aside {
+    fn furthest(&self) -> Option<EventId> {
+        let (epoch, seq) = self.last.last_key_value()?;
+        Some(EventId::new(*epoch, *seq))
     }
 }
 
@@ -264,14 +286,16 @@ mod tests {
         assert_eq!(offsets(&progress), [(0, 11)], "event 6 is still missing");
         assert!(progress.has_aside(LAMP, at(5)) && progress.has_aside(SOFA, at(1)));
         let replaced = EventId::new(6, 9);
+        progress.aside(0, 13, LAMP, EventId::new(9, 1));
+        assert!(progress.has_aside(LAMP, at(5)), "behind it lies an epoch");
         assert!(
             !progress.has_aside(LAMP, replaced),
             "nobody may ever take it"
         );
-        progress.applied(LAMP, at(6));
-        assert!(!progress.has_aside(LAMP, at(6)) && progress.has_aside(SOFA, at(1)));
+        progress.applied(LAMP, EventId::new(9, 1));
+        assert!(!progress.has_aside(LAMP, at(5)) && progress.has_aside(SOFA, at(1)));
         assert_eq!(offsets(&progress), [(0, 12)]);
         progress.applied(SOFA, at(9));
-        assert_eq!(offsets(&progress), [(0, 13)]);
+        assert_eq!(offsets(&progress), [(0, 14)]);
     }
 }

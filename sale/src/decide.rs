@@ -548,8 +548,8 @@ impl Sale {
     /// `ACK`: `STORED` only goes forward; `RELAYED` may go back, but not behind `STORED`, where
     /// the log is gone.
     ///
-    /// What a node began that was replaced and did not know it may be in MySQL, and its epoch may be
-    /// the later one. Up to there this log has facts that MySQL does not have.
+    /// What a node began that was replaced and did not know it may be in the broker, or in MySQL, and
+    /// its epoch may be the later one. Up to there this log has facts that they do not have.
     ///
     /// # Errors
     /// [`Refusal::BeyondHead`] or [`Refusal::ForeignEpoch`].
@@ -557,16 +557,13 @@ impl Sale {
         if id > self.head {
             return Err(Refusal::BeyondHead { head: self.head });
         }
+        let place = id.max(self.stored);
+        if !self.has_epoch(place.epoch) {
+            return Err(Refusal::ForeignEpoch(id.epoch));
+        }
         let effect = match cursor {
-            Cursor::Stored if id <= self.stored => None,
-            Cursor::Stored if !self.has_epoch(id.epoch) => {
-                return Err(Refusal::ForeignEpoch(id.epoch));
-            }
-            Cursor::Stored => Some(Effect::Stored(id)),
-            Cursor::Relayed => {
-                let id = id.max(self.stored);
-                (id != self.relayed).then_some(Effect::Relayed(id))
-            }
+            Cursor::Stored => (place != self.stored).then_some(Effect::Stored(place)),
+            Cursor::Relayed => (place != self.relayed).then_some(Effect::Relayed(place)),
         };
         Ok(((), effect))
     }

@@ -405,6 +405,9 @@ fn what_another_lineage_has_in_mysql_trims_nothing_here() {
     for foreign in [EPOCH + 1, EPOCH + 7] {
         let refusal = node.perform(EPOCH + 9, stored(foreign, 1));
         assert_eq!(refusal, Err(Refusal::ForeignEpoch(foreign)));
+        let relayed = EventId::new(foreign, 1);
+        let refusal = node.perform(EPOCH + 9, |s, _| s.decide_ack(Cursor::Relayed, relayed));
+        assert_eq!(refusal, Err(Refusal::ForeignEpoch(foreign)));
     }
     assert_eq!(node.sale.events_pending(), 5, "the new unit among them");
     for (epoch, left) in [(EPOCH, 3), (EPOCH + 5, 1), (EPOCH + 9, 0)] {
