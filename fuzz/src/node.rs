@@ -4,7 +4,7 @@ use crate::command::{Clock, Command, Fact, Place, Question, Setting, Which};
 use crate::copies::{adds_up, apply, blocks, is_readable, known, made, reloaded};
 use seckill_protocol::{EventId, ReservationId, ReservationState, Uid, UidRef, Verdict};
 use seckill_sale::decide::{Decision, IfLate};
-use seckill_sale::{Change, Cursor, Options, Phase, Refusal, Reservation, Sale, Soft, Try};
+use seckill_sale::{Change, Options, Phase, Refusal, Reservation, Sale, Soft, Try};
 
 /// The latest instant that a clock of signed 64 bits shows, and so the latest epoch.
 const EPOCH_MAX: u64 = i64::MAX.unsigned_abs();

@@ -16,9 +16,10 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use seckill_protocol::EventBatch;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -81,6 +82,8 @@ fn consume(
     let mut waiting: VecDeque<Delivery> = VecDeque::new();
     let mut busy_since: Option<Instant> = None;
     let mut paused = false;
+    // The library keeps a partition paused that went and comes back.
+    let mut held: BTreeSet<i32> = BTreeSet::new();
     while !stop.is_asked() {
         figures.signs.of_life(Part::Consumer);
         store(&consumer, &kafka.topic, offsets);
@@ -93,7 +96,7 @@ fn consume(
         hand_over(intake, &mut waiting, offsets);
         let poll = if waiting.is_empty() {
             if paused {
-                consumer.resume(&consumer.assignment()?)?;
+                resume(&consumer, &mut held)?;
                 info!("the order writer has caught up: reading on");
                 paused = false;
             }
@@ -101,7 +104,13 @@ fn consume(
             POLL
         } else if busy_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
             // Each time, because partitions may have been assigned meanwhile.
-            consumer.pause(&consumer.assignment()?)?;
+            let ours = consumer.assignment()?;
+            consumer.pause(&ours)?;
+            held.extend(
+                ours.elements()
+                    .iter()
+                    .map(TopicPartitionListElem::partition),
+            );
             if !paused {
                 info!("the order writer is busy: reading no further until it has caught up");
             }
@@ -118,8 +127,7 @@ fn consume(
         waiting
             .retain(|delivery| place(delivery).is_none_or(|(number, _)| !left.contains(&number)));
         if reader.take_came() && !paused {
-            // The library keeps a partition paused that went and came back.
-            consumer.resume(&consumer.assignment()?)?;
+            resume(&consumer, &mut held)?;
         }
         match polled {
             None => {}
@@ -138,6 +146,24 @@ fn consume(
     }
     store(&consumer, &kafka.topic, offsets);
     // Dropping the consumer commits what is stored and leaves the group.
+    Ok(())
+}
+
+/// Resumes those of our partitions that are held.
+///
+/// No others: the library throws away what it has fetched ahead of a partition that it is told to
+/// resume, also of one that is not paused, and then does not fetch it again.
+fn resume(consumer: &BaseConsumer<Reader>, held: &mut BTreeSet<i32>) -> KafkaResult<()> {
+    let ours = consumer.assignment()?;
+    let mut resumed = TopicPartitionList::new();
+    for element in ours.elements() {
+        if held.remove(&element.partition()) {
+            resumed.add_partition(element.topic(), element.partition());
+        }
+    }
+    if resumed.count() > 0 {
+        consumer.resume(&resumed)?;
+    }
     Ok(())
 }
 
