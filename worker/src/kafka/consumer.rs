@@ -4,7 +4,7 @@
 //! while MySQL is away and the writer takes nothing.
 
 use super::for_consumer;
-use super::reader::Reader;
+use super::reader::{Reader, numbers};
 use crate::config::Kafka;
 use crate::delivery::{Delivery, Origin};
 use crate::figures::Figures;
@@ -16,7 +16,6 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use seckill_protocol::EventBatch;
 use std::collections::{BTreeSet, VecDeque};
@@ -106,11 +105,7 @@ fn consume(
             // Each time, because partitions may have been assigned meanwhile.
             let ours = consumer.assignment()?;
             consumer.pause(&ours)?;
-            held.extend(
-                ours.elements()
-                    .iter()
-                    .map(TopicPartitionListElem::partition),
-            );
+            held.extend(numbers(&ours));
             if !paused {
                 info!("the order writer is busy: reading no further until it has caught up");
             }
@@ -152,7 +147,7 @@ fn consume(
 /// Resumes those of our partitions that are held.
 ///
 /// No others: the library throws away what it has fetched ahead of a partition that it is told to
-/// resume, also of one that is not paused, and then does not fetch it again.
+/// resume, also of one that is not paused, and may not fetch it again.
 fn resume(consumer: &BaseConsumer<Reader>, held: &mut BTreeSet<i32>) -> KafkaResult<()> {
     let ours = consumer.assignment()?;
     let mut resumed = TopicPartitionList::new();

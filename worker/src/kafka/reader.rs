@@ -180,7 +180,8 @@ impl ConsumerContext for Reader {
     }
 }
 
-fn numbers(list: &TopicPartitionList) -> Vec<i32> {
+/// The partitions of a list.
+pub(super) fn numbers(list: &TopicPartitionList) -> Vec<i32> {
     let elements = list.elements();
     let numbers = elements.iter().map(TopicPartitionListElem::partition);
     numbers.collect()
