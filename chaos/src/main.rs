@@ -8,6 +8,7 @@
 //!     * `wire`: a TCP proxy that can refuse, delay, hold, swallow and cut
 //!   * `buyers`: the crowd; `http`: how it asks
 //!   * `disturb`: carries the schedule out
+//!   * `interrupt`: Ctrl-C
 //!   * `keep`: what an operator does beside that
 //!   * `quiet`: the end of the sale, when all faults are over
 //!   * `judge`: what the oracle says about it
@@ -20,6 +21,7 @@ mod cli;
 mod disturb;
 mod fault;
 mod http;
+mod interrupt;
 mod judge;
 mod keep;
 mod look;
@@ -34,14 +36,17 @@ mod wire;
 
 use clap::Parser;
 use cli::Cli;
+use rounds::Rounds;
 use std::io::Write;
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match rounds::play(&Cli::parse()).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(Rounds::Good) => ExitCode::SUCCESS,
+        Ok(Rounds::Bad) => ExitCode::FAILURE,
+        // As for a program that SIGINT ends.
+        Ok(Rounds::Interrupted) => ExitCode::from(130),
         Err(error) => {
             // Nobody to tell is no reason to end otherwise.
             drop(writeln!(std::io::stderr(), "seckill-chaos: {error:#}"));

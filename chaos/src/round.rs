@@ -3,6 +3,7 @@
 use crate::buyers::{Crowd, Doors};
 use crate::disturb;
 use crate::fault::Line;
+use crate::interrupt::Interrupt;
 use crate::judge::{self, Judge};
 use crate::keep;
 use crate::look::Look;
@@ -24,6 +25,14 @@ const SALE: Duration = Duration::from_millis(FAULTS_OVER_MS + 500);
 /// How long the opening of a sale may take to get to MySQL.
 const ROAD_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How a round ended.
+pub(crate) enum End {
+    /// All are at rest, and the oracle found nothing.
+    Good(Outcome),
+    /// Somebody asked to stop.
+    Interrupted,
+}
+
 /// What a round came to.
 pub(crate) struct Outcome {
     /// Reservations that buyers were told of.
@@ -37,17 +46,27 @@ pub(crate) struct Outcome {
 ///
 /// # Errors
 /// If the round does not come to its end, or the oracle finds something.
-pub(crate) async fn play(schedule: &Schedule, folder: &Path) -> Result<Outcome> {
+pub(crate) async fn play(
+    schedule: &Schedule,
+    folder: &Path,
+    interrupt: &mut Interrupt,
+) -> Result<End> {
     std::fs::write(folder.join("schedule"), schedule.to_string())?;
     let say = Say::begin(&folder.join("timeline"))?;
     say.line(schedule.to_string().trim_end());
     let lines = Lines::open().await?;
     let stage = Arc::new(set_stage(folder, lines, schedule).await?);
-    let played = on_stage(schedule, folder, &stage, &say).await;
+    let played = tokio::select! {
+        played = on_stage(schedule, folder, &stage, &say) => played.map(End::Good),
+        () = interrupt.came() => {
+            say.event("interrupted: all are killed");
+            Ok(End::Interrupted)
+        }
+    };
     // Also after an error: the next round has the machine for itself.
     let ended = spawn_blocking(move || stage.parts.kill_all()).await?;
-    let outcome = played?;
-    ended.map(|()| outcome)
+    let end = played?;
+    ended.map(|()| end)
 }
 
 async fn set_stage(folder: &Path, lines: Lines, schedule: &Schedule) -> Result<Stage> {

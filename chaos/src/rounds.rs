@@ -1,7 +1,8 @@
 //! One round after the other, and the table at the end.
 
 use crate::cli::Cli;
-use crate::round::{self, Outcome};
+use crate::interrupt::Interrupt;
+use crate::round::{self, End, Outcome};
 use crate::schedule::Schedule;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{CellAlignment, Table, presets};
@@ -20,52 +21,72 @@ struct Played {
     verdict: Result<Outcome, (String, PathBuf)>,
 }
 
-/// Plays all rounds. Returns whether every one of them was good.
+/// What became of all rounds.
+pub(crate) enum Rounds {
+    /// Every one of them was good.
+    Good,
+    /// One was bad, at least.
+    Bad,
+    /// Somebody asked to stop before the last was over.
+    Interrupted,
+}
+
+/// Plays all rounds.
 ///
 /// # Errors
 /// If a round cannot even be tried.
-pub(crate) async fn play(cli: &Cli) -> Result<bool> {
+pub(crate) async fn play(cli: &Cli) -> Result<Rounds> {
     let seeds = (0..cli.rounds).map(|number| cli.seed.wrapping_add(number));
     if cli.show {
         seeds.for_each(|seed| line(&Schedule::of(seed, cli.buyers).to_string()));
-        return Ok(true);
+        return Ok(Rounds::Good);
     }
     let has_kafka = Kafka::available();
     ensure!(has_kafka.is_ok(), "{}", has_kafka.err().unwrap_or_default());
+    let mut interrupt = Interrupt::listen()?;
+    let mut is_interrupted = false;
     let mut all = Vec::new();
     for (number, seed) in (1..).zip(seeds) {
         line(&format!("round {number} of {}", cli.rounds));
-        let played = one(seed, cli.buyers).await?;
+        let Some(played) = one(seed, cli.buyers, &mut interrupt).await? else {
+            is_interrupted = true;
+            break;
+        };
         line(&played.said(cli.buyers));
         all.push(played);
     }
     line(&table(&all).to_string());
     let bad = all.iter().filter(|played| played.verdict.is_err()).count();
     line(&format!("result rounds={} bad={bad}", all.len()));
-    Ok(bad == 0)
+    Ok(match (is_interrupted, bad) {
+        (true, _) => Rounds::Interrupted,
+        (false, 0) => Rounds::Good,
+        (false, _) => Rounds::Bad,
+    })
 }
 
-/// Plays one round. Its folder goes if it was good.
-async fn one(seed: u64, buyers: u32) -> Result<Played> {
+/// Plays one round. Its folder goes if it was good, or interrupted: then nothing became of it.
+async fn one(seed: u64, buyers: u32, interrupt: &mut Interrupt) -> Result<Option<Played>> {
     let schedule = Schedule::of(seed, buyers);
     let prefix = format!("seckill-chaos-{seed}-");
     let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?.keep();
     let began = Instant::now();
-    let verdict = round::play(&schedule, &folder).await;
+    let ended = round::play(&schedule, &folder, interrupt).await;
     let took = began.elapsed();
-    let verdict = match verdict {
-        Ok(outcome) => {
-            fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-            Ok(outcome)
-        }
+    if ended.is_ok() {
+        fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    }
+    let verdict = match ended {
+        Ok(End::Interrupted) => return Ok(None),
+        Ok(End::Good(outcome)) => Ok(outcome),
         Err(error) => Err((format!("{error:#}"), folder)),
     };
-    Ok(Played {
+    Ok(Some(Played {
         seed,
         faults: schedule.steps.len(),
         took,
         verdict,
-    })
+    }))
 }
 
 // === impl Played ===

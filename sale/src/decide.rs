@@ -487,14 +487,15 @@ impl Sale {
     /// [`Refusal::RestockBelowAvailable`] or [`Refusal::RestockAboveMax`]; [`Refusal::Fenced`] if units
     /// are to be taken away that what a copy lacks may have granted.
     pub fn decide_restock(&self, now_ms: u64, delta: i64) -> Decision<'static, ()> {
-        if self.fenced && delta < 0 {
+        let [added, taken] = [delta.max(0), delta.min(0)].map(i64::unsigned_abs);
+        if self.fenced && taken > 0 {
             return Err(Refusal::Fenced);
         }
         let available = self.available;
-        if delta < 0 && delta.unsigned_abs() > available {
+        if taken > available {
             return Err(Refusal::RestockBelowAvailable { available });
         }
-        if delta > 0 && self.total.saturating_add(delta.unsigned_abs()) > UNITS_MAX {
+        if self.total.saturating_add(added) > UNITS_MAX {
             return Err(Refusal::RestockAboveMax);
         }
         let effect = Effect::Restocked {

@@ -228,6 +228,28 @@ fn facts_are_put_back_only_while_nothing_is_sold_and_only_if_they_fit() {
 }
 
 #[test]
+fn what_lapsed_here_and_is_paid_for_in_mysql_takes_its_units_again() {
+    let mut node = Node::open(1, Options::default());
+    let gone = node.accepted(EPOCH, "u1");
+    let lapsed = EPOCH + Options::default().hold_ms;
+    let held = node.accepted(lapsed, "u2");
+    node.perform(lapsed, |s, _| s.decide_pause()).unwrap();
+    let paid = Reservation {
+        rid: gone,
+        ..order(0, "u1", ReservationState::Confirmed)
+    };
+    assert_eq!(
+        restore(&mut node, lapsed, &paid),
+        Err(Refusal::RestoreUnits { available: 0 })
+    );
+    node.perform(lapsed, |s, _| s.decide_cancel(lapsed, held))
+        .unwrap();
+    assert_eq!(restore(&mut node, lapsed, &paid), Ok(Put::Moved));
+    assert_eq!((node.sale.sold(), node.sale.available()), (1, 0));
+    node.sale.audit().unwrap();
+}
+
+#[test]
 fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
     let mut node = Node::open(5, Options::default());
     for buyer in ["u1", "u2", "u3"] {

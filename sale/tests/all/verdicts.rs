@@ -312,6 +312,25 @@ fn a_node_that_takes_over_releases_nothing_until_mysql_was_compared() {
 }
 
 #[test]
+fn the_grace_after_a_fence_begins_when_mysql_was_compared() {
+    let mut node = Node::open(1, options());
+    node.accepted(EPOCH, "u1");
+    let lapsed = EPOCH + HOLD_MS;
+    node.take_over(lapsed, lapsed, true);
+    assert_eq!(node.buy(lapsed, "u2"), Verdict::Paused);
+    let compared = lapsed + 20_000;
+    node.perform(compared, |s, _| {
+        s.decide_ack(Cursor::Stored, EventId::new(lapsed, 1))
+    })
+    .unwrap();
+    assert!(!node.sale.is_fenced());
+    let released = compared + FENCE_GRACE_MS;
+    let wait_ms = Some(1);
+    assert_eq!(node.buy(released - 1, "u2"), Verdict::SoldOut { wait_ms });
+    node.accepted(released, "u2");
+}
+
+#[test]
 fn a_hold_lapses_at_its_deadline_whatever_was_asked_before() {
     let mut node = Node::open(1, options());
     node.accepted(EPOCH, "u1");
@@ -415,6 +434,11 @@ fn the_log_keeps_what_mysql_does_not_have_and_no_more() {
         "stored never goes back"
     );
     node.perform(EPOCH, ack(Cursor::Relayed, 4)).unwrap();
+    assert_eq!(node.sale.relayed(), EventId::new(EPOCH, 4));
+    let again = node
+        .sale
+        .decide_ack(Cursor::Relayed, EventId::new(EPOCH, 4));
+    assert_eq!(again, Ok(((), None)), "repeating it changes nothing");
     node.perform(EPOCH, ack(Cursor::Relayed, 1)).unwrap();
     assert_eq!(
         node.sale.relayed(),

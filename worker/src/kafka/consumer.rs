@@ -12,6 +12,7 @@ use crate::orders::Offsets;
 use crate::shown::shown;
 use crate::signs::Part;
 use crate::stop::Stop;
+use anyhow::bail;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -72,7 +73,7 @@ fn consume(
     offsets: &Offsets,
     figures: &Arc<Figures>,
     stop: &Stop,
-) -> KafkaResult<()> {
+) -> anyhow::Result<()> {
     let reader = Reader::new(kafka.topic.clone(), offsets.clone(), Arc::clone(figures));
     let consumer = BaseConsumer::from_config_and_context(&for_consumer(kafka), reader)?;
     let reader = Arc::clone(consumer.context());
@@ -124,14 +125,16 @@ fn consume(
         if reader.take_came() && !paused {
             resume(&consumer, &mut held)?;
         }
+        if let Some(stall) = reader.take_stalled() {
+            bail!("partition {} stands still", stall.partition);
+        }
         match polled {
             None => {}
             Some(Ok(message)) => {
-                reader.has_read();
                 let assignment = offsets.assignment(message.partition());
                 waiting.push_back(read(&message, assignment));
             }
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error.into()),
             Some(Err(error)) => warn!("Kafka: {error}"),
         }
     }

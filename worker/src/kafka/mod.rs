@@ -7,7 +7,8 @@
 //! | `dead_letters.rs` | what is no message or no order, with its reason and origin |
 //! | `letters.rs` | reads them again, for a person |
 //! | `consumer.rs` | the topic to the order writer |
-//! | `reader.rs` | partitions that come and go, and how much there is to read |
+//! | `reader.rs` | partitions that come and go |
+//! | `stall.rs` | partitions that stand still |
 //! | `probe.rs` | whether the brokers are there |
 //! | `look.rs` | a look at the topics from outside the group |
 
@@ -18,6 +19,7 @@ mod look;
 mod probe;
 mod producer;
 mod reader;
+mod stall;
 mod topics;
 
 pub(crate) use consumer::spawn_consumer;

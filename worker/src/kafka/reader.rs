@@ -1,5 +1,5 @@
-//! What the client library tells the reader of the topic: partitions that come and go, and how much
-//! there is to read.
+//! What the client library tells the reader of the topic: partitions that come and go, and whether
+//! one stands still.
 //!
 //! A partition that goes is drained first: what the writer was given of it is finished and its
 //! offset stored, and only then it is let go, so that its new owner reads nothing again. Where that
@@ -7,6 +7,7 @@
 
 use super::Callbacks;
 use super::consumer::store;
+use super::stall::{Stall, Stalls};
 use crate::figures::Figures;
 use crate::orders::Offsets;
 use rdkafka::config::RDKafkaLogLevel;
@@ -26,9 +27,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether it is drained.
 const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
-/// So long nothing may be read although there is something, before somebody has to know.
-const STALL_PATIENCE: Duration = Duration::from_secs(30);
-
 /// What the reader knows.
 pub(super) struct Reader {
     topic: String,
@@ -44,8 +42,9 @@ struct State {
     came: bool,
     /// Whether reading was stopped because the writer is busy.
     is_paused: bool,
-    /// When something was read, or there was nothing to read.
-    got_on: Instant,
+    stalls: Stalls,
+    /// A partition that stands still, although its broker is there.
+    stalled: Option<Stall>,
 }
 
 // === impl Reader ===
@@ -60,7 +59,8 @@ impl Reader {
                 left: BTreeSet::new(),
                 came: false,
                 is_paused: false,
-                got_on: Instant::now(),
+                stalls: Stalls::default(),
+                stalled: None,
             }),
         }
     }
@@ -75,9 +75,9 @@ impl Reader {
         std::mem::take(&mut self.state().came)
     }
 
-    /// A message was read.
-    pub(super) fn has_read(&self) {
-        self.state().got_on = Instant::now();
+    /// A partition that stands still and that another consumer would read.
+    pub(super) fn take_stalled(&self) -> Option<Stall> {
+        self.state().stalled.take()
     }
 
     /// Whether reading is stopped because the writer is busy.
@@ -121,27 +121,25 @@ impl ClientContext for Reader {
 
     /// Comes every few seconds: a library that has messages and delivers none has to be noticed.
     fn stats(&self, statistics: Statistics) {
-        let topic = statistics.topics.get(&self.topic);
-        let partitions = topic
-            .into_iter()
-            .flat_map(|topic| topic.partitions.values());
-        let unread: i64 = partitions
-            .filter(|partition| partition.desired)
-            .map(|partition| {
-                // Of one that came and was not read yet, only the committed place is known.
-                let read = partition.app_offset.max(partition.committed_offset);
-                (partition.hi_offset - read.max(partition.lo_offset)).max(0)
-            })
-            .sum();
         let mut state = self.state();
-        if unread == 0 || state.is_paused {
-            state.got_on = Instant::now();
-        } else if state.got_on.elapsed() > STALL_PATIENCE {
+        if state.is_paused {
+            state.stalls.clear();
+            return;
+        }
+        for stall in state.stalls.look(&self.topic, &statistics, Instant::now()) {
+            let unread = match stall.unread {
+                Some(count) => format!("{count} messages wait"),
+                None => "its end was never heard of".to_owned(),
+            };
             error!(
                 kind = "unread",
-                "ALARM: {unread} messages wait in Kafka and none has been read for a while"
+                "ALARM: partition {} of {} has not been read for a while, and {unread}",
+                stall.partition,
+                self.topic
             );
-            state.got_on = Instant::now();
+            if stall.has_broker {
+                state.stalled = Some(stall);
+            }
         }
     }
 }
