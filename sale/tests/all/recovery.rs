@@ -279,7 +279,16 @@ fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
     // Twice is like once.
     copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, ahead, EPOCH))
         .unwrap();
+    // An older place would have MySQL forget what it has.
+    let older = EventId::new(EPOCH, 59);
     let taken_up = copy.sale.head();
+    assert_eq!(
+        copy.perform(EPOCH, |s, _| s.decide_join(EPOCH, older, EPOCH)),
+        Err(Refusal::NoJoint {
+            previous: older,
+            next: taken_up
+        })
+    );
     assert!(!is_fenced_with(&mut copy, EPOCH, taken_up));
     copy.perform(EPOCH, |s, _| s.decide_pause()).unwrap();
     assert!(
