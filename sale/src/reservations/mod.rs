@@ -208,9 +208,8 @@ impl Reservations {
 
     pub(crate) fn find(&self, rid: ReservationId) -> Option<Position> {
         // The latest run first: nearly always it is the only one.
-        let runs = self.runs.as_slice().iter().enumerate().rev();
-        let mut holding = runs.filter(|(_, run)| run.rid <= rid && rid <= run.last_rid());
-        holding.find_map(|(number, _)| {
+        let mut runs = (0..self.runs.as_slice().len()).rev();
+        runs.find_map(|number| {
             let position = self.first_above(number, rid.0).checked_sub(1)?;
             (self.rid(position) == Some(rid)).then_some(position)
         })
@@ -245,7 +244,7 @@ impl Reservations {
     /// The reservations that were granted here after `id`, oldest first.
     pub(crate) fn granted_after(&self, id: EventId) -> impl Iterator<Item = Position> {
         let runs = self.runs.as_slice().iter().enumerate();
-        let granted = runs.filter(move |(_, run)| !run.restored && run.last_rid().0 > id);
+        let granted = runs.filter(|(_, run)| !run.restored);
         granted.flat_map(move |(number, _)| {
             self.first_above(number, id)..self.runs.end(number, self.len())
         })
@@ -254,7 +253,7 @@ impl Reservations {
     /// How many were granted here after `id`.
     pub(crate) fn granted_count_after(&self, id: EventId) -> u64 {
         let runs = self.runs.as_slice().iter().enumerate();
-        let granted = runs.filter(|(_, run)| !run.restored && run.last_rid().0 > id);
+        let granted = runs.filter(|(_, run)| !run.restored);
         granted
             .map(|(number, _)| {
                 let end = self.runs.end(number, self.len());

@@ -5,6 +5,10 @@ mod common;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod replay;
