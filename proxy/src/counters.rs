@@ -211,6 +211,13 @@ impl Counters {
         }
     }
 
+    /// One more request was refused before it was read as one: it is on no route.
+    pub(crate) fn refused_unread(&self, code: Code) {
+        if let Some(counter) = self.elsewhere.get(code as usize) {
+            counter.inc();
+        }
+    }
+
     /// One more buy would have come to `code`, if its route did not only look on.
     pub(crate) fn shadowed(&self, code: Code) {
         if let Some(counter) = self.shadow.get(code as usize) {

@@ -145,7 +145,10 @@ impl House {
             let head = match read_head(&mut stream, &site.limits, served == 0, closing).await {
                 Head::Complete(head) => head,
                 Head::Closed => return,
-                Head::Refused(problem) => return turn_away(stream, problem).await,
+                Head::Refused(problem) => {
+                    self.counters.refused_unread(problem.into());
+                    return turn_away(stream, problem).await;
+                }
             };
             served = served.saturating_add(1);
             let is_last =

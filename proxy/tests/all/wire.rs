@@ -223,6 +223,8 @@ fn a_head_that_is_too_long_or_too_slow_is_turned_away() {
     let answer = client.ask(&request("GET", "/", &[("Cookie", &long)], ""));
     assert_eq!(answer.problem(), (431, "head_too_large".to_owned()));
     assert!(client.is_closed());
+    let counted = r#"seckill_proxy_requests_total{code="head_too_large",route="other"}"#;
+    assert_eq!(stand.counter(counted), 1);
 
     // A byte now and then, none of them late by itself; the second time on a used connection.
     let address = stand.proxy.address();

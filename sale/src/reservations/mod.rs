@@ -346,9 +346,9 @@ impl Reservations {
     /// Whether a reservation may be added: one that is granted comes after all that were granted
     /// before it, and none is here already.
     fn has_place_for(&self, new: &Reservation<'_>) -> bool {
-        let in_order = new.restored || new.rid.0 > self.last_granted;
-        let beyond_all = new.rid.0 > self.last_granted && new.rid.0 > self.last_restored;
-        in_order
+        let follows = new.rid.0 > self.last_granted;
+        let beyond_all = follows && new.rid.0 > self.last_restored;
+        (follows || new.restored)
             && (beyond_all || self.find(new.rid).is_none())
             && new.qty > 0
             && self.len() < RESERVATIONS_MAX
@@ -670,6 +670,22 @@ mod tests {
             assert_eq!(all.find(ReservationId(at(seq))), Some(position));
         }
         assert_eq!(all.find(ReservationId(at(7))), None);
+    }
+
+    #[test]
+    fn what_is_here_is_not_put_back_again_whatever_came_before_and_after() {
+        for (here, again) in [
+            ([held(5, "u1", None), held(8, "u2", None)], 5),
+            ([held(5, "u1", None), held(8, "u2", None)], 8),
+            ([restored(9, "u1"), restored(7, "u2")], 7),
+            ([restored(9, "u1"), restored(7, "u2")], 9),
+        ] {
+            let mut all = Reservations::new(1);
+            for new in here {
+                add(&mut all, &new).unwrap();
+            }
+            assert_eq!(add(&mut all, &restored(again, "u3")), None, "{again}");
+        }
     }
 
     #[test]
