@@ -4,6 +4,7 @@ use crate::command::{Clock, Command, Fact, Place, Question, Setting, Which};
 use crate::copies::{adds_up, apply, blocks, is_readable, known, made, reloaded};
 use seckill_protocol::{EventId, ReservationId, ReservationState, Uid, UidRef, Verdict};
 use seckill_sale::decide::{Decision, IfLate};
+use seckill_sale::restore::Step;
 use seckill_sale::{Change, Options, Phase, Refusal, Reservation, Sale, Soft, Try};
 
 /// The latest instant that a clock of signed 64 bits shows, and so the latest epoch.
@@ -495,7 +496,10 @@ impl Node {
         let steps = facts
             .iter()
             .map(|fact| match fact {
-                Fact::Units { total, sold_before } => Step::Units(*total, *sold_before),
+                Fact::Units { total, sold_before } => Step::Units {
+                    total: *total,
+                    sold_before: *sold_before,
+                },
                 Fact::Known(n, state) => match orders.get(usize::from(*n) % orders.len().max(1)) {
                     Some(order) => Step::Reservation(order.restored(*state)),
                     None => Step::Join(self.sale.head()),
@@ -512,43 +516,19 @@ impl Node {
             })
             .collect::<Vec<_>>();
         let epoch = self.latest_epoch.saturating_add(1);
-        let steps = steps.into_iter().flat_map(|step| {
-            let joined = matches!(step, Step::Join(_)).then_some(Step::Joined);
-            [Some(step), joined].into_iter().flatten()
-        });
-        let steps: Vec<_> = steps.collect();
         let now_ms = self.now_ms;
         let done = self.carry_out(|sale, _, change| {
-            sale.perform_each(now_ms, change, &steps, |sale, step| match step {
-                Step::Units(total, sold) => {
-                    let ((), effect) = sale.decide_recount(*total, *sold)?;
-                    Ok((None, effect))
-                }
-                Step::Reservation(reservation) => {
-                    let (put, effect) = sale.decide_restore(reservation)?;
-                    Ok((Some((reservation.rid, put)), effect))
-                }
-                Step::Refund(rid) => {
-                    let ((), effect) = sale.decide_restore_refund(*rid)?;
-                    Ok((None, effect))
-                }
-                Step::Join(previous) => {
-                    let ((), effect) = sale.decide_join(now_ms, *previous, epoch)?;
-                    Ok((None, effect))
-                }
-                Step::Joined => {
-                    let ((), effect) = sale.decide_epoch_after_join(now_ms, epoch)?;
-                    Ok((None, effect))
-                }
-            })
+            sale.perform_restore(now_ms, change, steps.iter().copied(), epoch)
         });
         self.latest_epoch = self.latest_epoch.max(self.sale.head().epoch);
         let stopped = self.sale.is_fenced() || self.sale.phase(0) == Phase::Paused;
         match done {
-            Ok(put) => {
-                for (rid, _) in put.into_iter().flatten() {
-                    let here = Order::of(&self.sale.reservation(rid).unwrap());
-                    self.orders.push(here);
+            Ok(_) => {
+                for step in &steps {
+                    if let Step::Reservation(put) = step {
+                        let here = Order::of(&self.sale.reservation(put.rid).unwrap());
+                        self.orders.push(here);
+                    }
                 }
             }
             Err(refusal) if stopped => assert_ne!(refusal, Refusal::Selling),
@@ -617,14 +597,4 @@ fn request(question: &Question) -> Try<'static> {
         qty: question.qty,
         token: question.token.map(str::as_bytes),
     }
-}
-
-/// One fact of a RESTORE.
-enum Step<'a> {
-    Units(u64, u64),
-    Reservation(Reservation<'a>),
-    Refund(ReservationId),
-    Join(EventId),
-    /// What belongs to a join, after it.
-    Joined,
 }

@@ -7,8 +7,8 @@
 use crate::effect::{Acceptance, Change, Effect};
 use crate::error::ApplyError;
 use crate::options::{Options, UNITS_MAX};
-use crate::reservations::{Buyer, RESERVATIONS_MAX, Reservation, may_become};
-use crate::sale::{Cursor, Place, Sale};
+use crate::reservations::{Buyer, RESERVATIONS_MAX, Reservation};
+use crate::sale::{Cursor, Sale};
 use crate::soft::Soft;
 use seckill_protocol::{EventId, ReservationId, ReservationState, UidRef, Verdict};
 
@@ -175,25 +175,6 @@ impl Sale {
         Ok(answer)
     }
 
-    /// Runs a command that is many decisions, each made after the one before it was applied; the
-    /// first refusal ends it, and what came before stays.
-    ///
-    /// # Errors
-    /// The first that `decide` refuses.
-    pub fn perform_each<'a, I, T>(
-        &mut self,
-        now_ms: u64,
-        change: &mut Change,
-        items: impl IntoIterator<Item = I>,
-        mut decide: impl FnMut(&Self, I) -> Decision<'a, T>,
-    ) -> Result<Vec<T>, Refusal> {
-        self.release_overdue(now_ms, change)?;
-        items
-            .into_iter()
-            .map(|item| self.step(change, |sale| decide(sale, item)))
-            .collect()
-    }
-
     /// A node goes on with a copy that may lack the last facts: a new epoch, so that no reservation
     /// is named twice, and, if `fenced`, nothing is sold until MySQL is seen to have the same.
     ///
@@ -237,11 +218,11 @@ impl Sale {
         confirmed
     }
 
-    fn epoch_above(&self, epoch: u64) -> u64 {
+    pub(crate) fn epoch_above(&self, epoch: u64) -> u64 {
         epoch.max(self.head.epoch.saturating_add(1))
     }
 
-    fn new_epoch(&self, now_ms: u64, epoch: u64, fenced: bool) -> Effect<'static> {
+    pub(crate) fn new_epoch(&self, now_ms: u64, epoch: u64, fenced: bool) -> Effect<'static> {
         Effect::TookOver {
             epoch: self.epoch_above(epoch),
             at_ms: now_ms,
@@ -249,7 +230,7 @@ impl Sale {
         }
     }
 
-    fn step<'a, T>(
+    pub(crate) fn step<'a, T>(
         &mut self,
         change: &mut Change,
         decide: impl FnOnce(&Self) -> Decision<'a, T>,
@@ -272,7 +253,11 @@ impl Sale {
         Ok(())
     }
 
-    fn release_overdue(&mut self, now_ms: u64, change: &mut Change) -> Result<(), Refusal> {
+    pub(crate) fn release_overdue(
+        &mut self,
+        now_ms: u64,
+        change: &mut Change,
+    ) -> Result<(), Refusal> {
         // A copy that may lack facts may lack a payment: nothing lapses until MySQL has been compared.
         if self.fenced {
             return Ok(());
@@ -574,165 +559,4 @@ impl Sale {
         let first = self.log.after(EventId::new(epoch, 0)).next();
         epoch == self.stored.epoch || first.is_some_and(|first| first.id.epoch == epoch)
     }
-
-    /// `RESTORE … RESERVATION`: puts back a reservation that MySQL has and this copy does not, or
-    /// moves one that is here on to the state that MySQL has. A state never goes back: what happened
-    /// here since reaches MySQL by the log.
-    ///
-    /// # Errors
-    /// [`Refusal::Selling`], [`Refusal::RestoreBeyondHead`], [`Refusal::RestoreOther`],
-    /// [`Refusal::RestoreUnits`] or [`Refusal::Full`].
-    pub fn decide_restore<'a>(&self, restored: &Reservation<'a>) -> Decision<'a, Put> {
-        self.must_stand()?;
-        let rid = restored.rid;
-        if rid.0 > self.head {
-            return Err(Refusal::RestoreBeyondHead {
-                rid,
-                head: self.head,
-            });
-        }
-        let takes_units = restored.state.is_live();
-        let (put, units) = match self.reservation(rid) {
-            None if self.reservations.len() >= RESERVATIONS_MAX => return Err(Refusal::Full),
-            None => (Put::Added, if takes_units { restored.qty } else { 0 }),
-            Some(here) if here.uid != restored.uid || here.qty != restored.qty => {
-                return Err(Refusal::RestoreOther(rid));
-            }
-            Some(here) if !may_become(here.state, restored.state) => {
-                return Ok((Put::Known, None));
-            }
-            Some(here) if here.state.is_live() => (Put::Moved, 0),
-            Some(_) => (Put::Moved, restored.qty),
-        };
-        if self.available < units.into() {
-            return Err(Refusal::RestoreUnits {
-                available: self.available,
-            });
-        }
-        Ok((put, Some(Effect::Restored(*restored))))
-    }
-
-    /// `RESTORE … REFUND`: MySQL has it that the payment for what is expired or cancelled is to be
-    /// refunded, so that no late payment takes its units again. What is held or sold is as MySQL
-    /// does not have it, and nothing changes.
-    ///
-    /// # Errors
-    /// [`Refusal::Selling`] or [`Refusal::NoReservation`].
-    pub fn decide_restore_refund(&self, rid: ReservationId) -> Decision<'static, ()> {
-        self.must_stand()?;
-        let reservation = self.reservation(rid).ok_or(Refusal::NoReservation)?;
-        let changes = !reservation.state.is_live() && !self.is_refund_due(rid);
-        Ok(((), changes.then_some(Effect::RefundOwed { rid })))
-    }
-
-    /// `RESTORE … UNITS`: the units are what MySQL says.
-    ///
-    /// # Errors
-    /// [`Refusal::Selling`] or [`Refusal::RestoreTotal`].
-    pub fn decide_recount(&self, total: u64, sold_before: u64) -> Decision<'static, ()> {
-        self.must_stand()?;
-        let taken = self.taken();
-        if total
-            .checked_sub(sold_before)
-            .is_none_or(|rest| rest < taken)
-        {
-            return Err(Refusal::RestoreTotal {
-                total,
-                sold_before,
-                taken,
-            });
-        }
-        let changes = (total, sold_before) != (self.total, self.sold_before);
-        let effect = Effect::Recounted { total, sold_before };
-        Ok(((), changes.then_some(effect)))
-    }
-
-    /// `RESTORE … JOIN`: this copy has all that MySQL has, up to `previous`. What happened here since
-    /// follows that place, is sent again, and the fence falls when MySQL has taken the first event of
-    /// the last epoch.
-    ///
-    /// What was put back is no event, so that a copy that loses it again has the same last event. Therefore
-    /// what follows gets other numbers, in a new `epoch`. Reservations have told theirs to buyers:
-    /// where some were granted since, numbers stay, and
-    /// [`decide_epoch_after_join`](Self::decide_epoch_after_join) adds one that such a copy lacks.
-    ///
-    /// # Errors
-    /// [`Refusal::Selling`] or [`Refusal::NoJoint`].
-    pub fn decide_join(&self, now_ms: u64, previous: EventId, epoch: u64) -> Decision<'static, ()> {
-        self.must_stand()?;
-        self.joint(previous)?;
-        let joined = if self.may_rebase(previous) {
-            Effect::Rebased {
-                previous,
-                epoch: self.epoch_above(epoch),
-                at_ms: now_ms,
-            }
-        } else {
-            Effect::Joined { previous }
-        };
-        Ok(((), Some(joined)))
-    }
-
-    /// What belongs to a `JOIN`, after it: see [`decide_join`](Self::decide_join).
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn decide_epoch_after_join(&self, now_ms: u64, epoch: u64) -> Decision<'static, ()> {
-        let is_rebased = self.may_rebase(self.stored);
-        let effect = (!is_rebased).then(|| self.new_epoch(now_ms, epoch, true));
-        Ok(((), effect))
-    }
-
-    /// `RESTORE … EPOCH`: what comes next is behind what MySQL has, although no node took over here: an
-    /// epoch begins, above another one, and nothing is sold until MySQL has it.
-    ///
-    /// # Errors
-    /// [`Refusal::Selling`].
-    pub fn decide_epoch(&self, now_ms: u64, epoch: u64) -> Decision<'static, ()> {
-        self.must_stand()?;
-        Ok(((), Some(self.new_epoch(now_ms, epoch, true))))
-    }
-
-    /// Whether no reservation has its name from an event after `previous`.
-    pub(crate) fn may_rebase(&self, previous: EventId) -> bool {
-        self.reservations.granted_count_after(previous) == 0
-    }
-
-    /// Whether the first event after `previous` begins an epoch that MySQL has nothing of. Anything
-    /// else MySQL reads from the log, and joining would take it away.
-    pub(crate) fn joint(&self, previous: EventId) -> Result<(), Refusal> {
-        let place = self.places_after(previous).next();
-        let next = place.as_ref().map_or(previous, Place::id);
-        let begins = match place {
-            Some(Place::Entry(entry)) => entry.fact.begins_epoch(),
-            Some(Place::Acceptance(..)) | None => false,
-        };
-        let untouched = self.stored < next && (self.stored <= previous || self.stored.seq == 0);
-        if begins && untouched {
-            Ok(())
-        } else {
-            Err(Refusal::NoJoint { previous, next })
-        }
-    }
-
-    /// Facts are put back only while nothing is granted: an answer that is on its way to a buyer
-    /// would meet a sale that changes behind it.
-    fn must_stand(&self) -> Result<(), Refusal> {
-        if self.fenced || self.paused {
-            Ok(())
-        } else {
-            Err(Refusal::Selling)
-        }
-    }
-}
-
-/// What became of a reservation that was put back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It was not here.
-    Added,
-    /// It was here in an earlier state.
-    Moved,
-    /// It was here as it is, or further on.
-    Known,
 }

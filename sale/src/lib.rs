@@ -19,6 +19,7 @@
 //! | `sale` | the sale itself |
 //! | `codec`, `effect` | what can change, and how it is written |
 //! | `decide` | the order of tests of a TRY, and the rules of every other command |
+//! | `restore` | putting back what MySQL has and this copy does not |
 //! | `apply`, `error` | how each effect changes the sale, and why one may not fit |
 //! | `news` | what a change means to whoever keeps a sale's state in a cache |
 //! | `soft` | the node's own: counters and rates (GCRA), in no copy of the sale |
@@ -41,6 +42,7 @@ mod log;
 mod news;
 mod options;
 mod reservations;
+pub mod restore;
 mod sale;
 mod snapshot;
 mod soft;
@@ -48,7 +50,7 @@ mod table;
 
 pub use audit::{AuditError, Figures};
 pub use codec::DecodeError;
-pub use decide::{Put, Refusal, Try};
+pub use decide::{Refusal, Try};
 pub use effect::{Acceptance, Block, Change, Effect, Effects, PAYLOAD_VERSION, Payload};
 pub use error::ApplyError;
 pub use lease::{LEASE_MS_MAX, Lease, Leased};
@@ -57,6 +59,7 @@ pub use options::{
     DEFAULT_HOLD_MS, DEFAULT_LIMIT, NAME_BYTES_MAX, Options, RATE_MAX, Rate, UNITS_MAX, is_name,
 };
 pub use reservations::Reservation;
+pub use restore::Put;
 pub use sale::{Cursor, Phase, Sale};
 pub use snapshot::RestoreError;
 pub use soft::{Counters, Soft};

@@ -4,36 +4,18 @@ use crate::args::{self, Args, MS_MAX};
 use crate::entry::{Entry, next_epoch};
 use crate::error::{Error, Result, bad, quote};
 use crate::request::{Field, Request};
-use seckill_protocol::{EventId, ReservationId, ReservationState};
-use seckill_sale::decide::Decision;
-use seckill_sale::{Put, Reservation, Sale, UNITS_MAX};
+use seckill_protocol::{EventId, ReservationState};
+use seckill_sale::restore::Step;
+use seckill_sale::{Put, Reservation, UNITS_MAX};
 
 const EXPECTED: &str = "UNITS, RESERVATION, REFUND, EPOCH or JOIN";
-
-/// One fact to put back.
-#[derive(Clone, Copy)]
-enum Step<'a> {
-    Units {
-        total: u64,
-        sold_before: u64,
-    },
-    Reservation(Reservation<'a>),
-    Refund(ReservationId),
-    /// Begins an epoch above this one.
-    Epoch(u64),
-    Join(EventId),
-    /// What belongs to a JOIN, after it.
-    Joined,
-}
 
 pub(crate) fn restore(request: &Request<'_>) -> Result<()> {
     let steps = read(request.args())?;
     request.write_with(
         |entry, now_ms| {
             let Entry { sale, change, .. } = entry;
-            sale.perform_each(now_ms, change, steps, |sale, step| {
-                decide(sale, now_ms, step)
-            })
+            sale.perform_restore(now_ms, change, steps, next_epoch(now_ms))
         },
         |put| {
             let count = |what| put.iter().filter(|&&put| put == Some(what)).count() as u64;
@@ -44,29 +26,6 @@ pub(crate) fn restore(request: &Request<'_>) -> Result<()> {
             ]);
         },
     )
-}
-
-fn decide<'a>(sale: &Sale, now_ms: u64, step: Step<'a>) -> Decision<'a, Option<Put>> {
-    let without_put = |((), effect)| (None, effect);
-    match step {
-        Step::Units { total, sold_before } => {
-            sale.decide_recount(total, sold_before).map(without_put)
-        }
-        Step::Reservation(reservation) => {
-            let (put, effect) = sale.decide_restore(&reservation)?;
-            Ok((Some(put), effect))
-        }
-        Step::Refund(rid) => sale.decide_restore_refund(rid).map(without_put),
-        Step::Epoch(above) => sale
-            .decide_epoch(now_ms, next_epoch(now_ms).max(above + 1))
-            .map(without_put),
-        Step::Join(previous) => sale
-            .decide_join(now_ms, previous, next_epoch(now_ms))
-            .map(without_put),
-        Step::Joined => sale
-            .decide_epoch_after_join(now_ms, next_epoch(now_ms))
-            .map(without_put),
-    }
 }
 
 /// All steps are read before the first is taken.
@@ -91,9 +50,6 @@ fn read(mut args: Args<'_>) -> Result<Vec<Step<'_>>> {
             _ => return Err(word.unknown(EXPECTED)),
         };
         steps.push(step);
-        if let Step::Join(_) = step {
-            steps.push(Step::Joined);
-        }
     }
     Ok(steps)
 }

@@ -84,7 +84,7 @@ impl Reservations {
             let held = |p: &Position| self.state(*p) == Some(ReservationState::Held);
             let first = positions.clone().find(held);
             let count = positions.filter(held).count();
-            if count > 0 && first == Some(run.first_held) && count == run.held as usize {
+            if first == Some(run.first_held) && count == run.held as usize {
                 queued += count as u64;
                 turns += 1;
             }

@@ -2,7 +2,8 @@
 
 use seckill_protocol::{EventId, ReservationId, UidRef, Verdict};
 use seckill_sale::decide::{Decision, IfLate};
-use seckill_sale::{Change, Effect, Options, Payload, Refusal, Sale, Soft, Try};
+use seckill_sale::restore::Step;
+use seckill_sale::{Change, Effect, Options, Payload, Put, Refusal, Sale, Soft, Try};
 
 pub(crate) const EPOCH: u64 = 1_763_800_000_000;
 
@@ -54,6 +55,18 @@ impl Node {
     ) -> Result<(), Refusal> {
         let mut change = self.begin();
         let outcome = self.sale.perform_confirm(now_ms, &mut change, rid, if_late);
+        self.keep(&change);
+        outcome
+    }
+
+    pub(crate) fn restore<'a>(
+        &mut self,
+        now_ms: u64,
+        steps: impl IntoIterator<Item = Step<'a>>,
+        epoch: u64,
+    ) -> Result<Vec<Option<Put>>, Refusal> {
+        let mut change = self.begin();
+        let outcome = self.sale.perform_restore(now_ms, &mut change, steps, epoch);
         self.keep(&change);
         outcome
     }

@@ -6,6 +6,7 @@ use crate::replay::{call, options, run};
 use proptest::prelude::*;
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
 use seckill_sale::decide::IfLate;
+use seckill_sale::restore::Step;
 use seckill_sale::{Cursor, Options, Put, Refusal, Reservation, Sale, Soft};
 
 /// A node that has only the first `kept` changes of another, and takes over with them.
@@ -250,6 +251,35 @@ fn what_lapsed_here_and_is_paid_for_in_mysql_takes_its_units_again() {
 }
 
 #[test]
+fn the_first_step_that_is_refused_ends_a_restore_and_what_came_before_stays() {
+    let mut node = begun_again(0);
+    let units = |total| Step::Units {
+        total,
+        sold_before: 0,
+    };
+    let held = Step::Reservation(order(2, "u1", ReservationState::Held));
+    let steps = [units(1), held, held, units(2)];
+    let done = node.restore(EPOCH, steps, EPOCH + 1);
+    assert_eq!(
+        done,
+        Ok(vec![None, Some(Put::Added), Some(Put::Known), None])
+    );
+    let steps = [units(3), units(0), units(4)];
+    let done = node.restore(EPOCH, steps, EPOCH + 1);
+    let refusal = Refusal::RestoreTotal {
+        total: 0,
+        sold_before: 0,
+        taken: 1,
+    };
+    assert_eq!(done, Err(refusal));
+    assert_eq!(node.sale.total(), 3);
+    // An epoch that MySQL has more of than is known here.
+    let later = [Step::Epoch(EPOCH + 7)];
+    node.restore(EPOCH, later, EPOCH + 1).unwrap();
+    assert_eq!(node.sale.head(), EventId::new(EPOCH + 8, 1));
+}
+
+#[test]
 fn a_sale_is_joined_only_where_mysql_has_lost_nothing_of_it() {
     let mut node = Node::open(5, Options::default());
     for buyer in ["u1", "u2", "u3"] {
@@ -341,10 +371,7 @@ fn a_payment_that_is_to_be_refunded_is_not_taken_after_a_recovery_either() {
 
 /// Joins as the module does it.
 fn join(node: &mut Node, now_ms: u64, previous: EventId, epoch: u64) {
-    node.perform(now_ms, |s, _| s.decide_join(now_ms, previous, epoch))
-        .unwrap();
-    node.perform(now_ms, |s, _| s.decide_epoch_after_join(now_ms, epoch))
-        .unwrap();
+    node.restore(now_ms, [Step::Join(previous)], epoch).unwrap();
 }
 
 fn facts(sale: &Sale, after: EventId) -> (u64, Vec<Fact>) {

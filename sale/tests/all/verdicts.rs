@@ -504,25 +504,6 @@ fn a_late_payment_counts_beside_what_the_buyer_bought_since() {
 }
 
 #[test]
-fn many_decisions_of_one_command_are_made_one_after_the_other() {
-    let mut node = Node::open(3, Options::default());
-    let rid = node.accepted(EPOCH, "u1");
-    let mut change = Change::default();
-    change.begin(node.sale.head());
-    let mut cancel = |rids: [ReservationId; 2]| {
-        node.sale
-            .perform_each(EPOCH + 1, &mut change, rids, |sale, rid| {
-                sale.decide_cancel(EPOCH + 1, rid)
-            })
-    };
-    assert_eq!(cancel([rid, rid]).unwrap().len(), 2);
-    let unknown = ReservationId::new(EPOCH, 99);
-    assert_eq!(cancel([rid, unknown]), Err(Refusal::NoReservation));
-    assert_eq!(node.sale.available(), 3, "what came before a refusal stays");
-    assert!(!change.is_empty());
-}
-
-#[test]
 fn what_a_cache_has_to_know_is_news() {
     let words = |sale: &mut Sale, now_ms: u64, decide: &dyn Fn(&Sale) -> Decision<'static, ()>| {
         let mut change = Change::default();
@@ -584,22 +565,4 @@ fn many_tries_are_decided_one_after_the_other() {
         ]
     );
     assert_eq!(soft.counters.tries, 4);
-}
-
-#[test]
-fn of_many_decisions_the_first_that_is_refused_ends_them() {
-    let mut node = Node::open(5, options());
-    let mut change = Change::default();
-    change.begin(node.sale.head());
-    let deltas = |sale: &mut Sale, change: &mut Change, deltas: &[i64]| {
-        sale.perform_each(EPOCH, change, deltas, |sale, delta| {
-            let ((), effect) = sale.decide_restock(EPOCH, *delta)?;
-            Ok((*delta, effect))
-        })
-    };
-    let done = deltas(&mut node.sale, &mut change, &[1, 0, -2]);
-    assert_eq!(done, Ok(vec![1, 0, -2]));
-    let done = deltas(&mut node.sale, &mut change, &[1, -9, 7]);
-    assert_eq!(done, Err(Refusal::RestockBelowAvailable { available: 5 }));
-    assert_eq!(node.sale.available(), 5, "what came before stays");
 }

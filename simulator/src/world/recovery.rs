@@ -7,6 +7,7 @@ use seckill_orders::diagnosis::{Copy, Message, Next, Seen, Step, next_step, reac
 use seckill_orders::fold::Stock;
 use seckill_orders::status::Status;
 use seckill_protocol::{EventBatch, EventId, ReservationId, ReservationState, UidRef};
+use seckill_sale::restore::Step as Restore;
 use seckill_sale::{Cursor, Refusal, Reservation, Sale};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -36,13 +37,6 @@ pub(crate) struct Recovery {
 enum Put {
     Order(EventId),
     Units { total: i64 },
-}
-
-/// The two parts of `JOIN`.
-#[derive(Clone, Copy, Debug)]
-enum Join {
-    At(EventId),
-    After,
 }
 
 impl World {
@@ -250,21 +244,17 @@ impl World {
             }
         };
         let done = self.command(self.official, |now, sale, change, _| {
-            let units = [put];
-            match restored.or(no_row) {
-                Some(restored) => sale
-                    .perform_each(now, change, [restored], |sale, restored| {
-                        sale.decide_restore(&restored)
-                            .map(|(_, effect)| ((), effect))
-                    })
-                    .map(drop),
-                None => sale
-                    .perform_each(now, change, units, |sale, put| match put {
-                        Put::Units { .. } => sale.decide_recount(count, sold),
-                        Put::Order(_) => Ok(((), None)),
-                    })
-                    .map(drop),
-            }
+            let step = match restored.or(no_row) {
+                Some(restored) => Some(Restore::Reservation(restored)),
+                None => match put {
+                    Put::Units { .. } => Some(Restore::Units {
+                        total: count,
+                        sold_before: sold,
+                    }),
+                    Put::Order(_) => None,
+                },
+            };
+            sale.perform_restore(now, change, step, now).map(drop)
         })?;
         say!(self, "recover puts {put:?} back: {done:?}");
         self.goes_on(recovery, done)
@@ -320,16 +310,8 @@ impl World {
         // No two nodes begin an epoch in one millisecond.
         self.now += 1;
         let done = self.command(self.official, |now, sale, change, _| {
-            sale.perform_each(
-                now,
-                change,
-                [Join::At(cursor), Join::After],
-                |sale, part| match part {
-                    Join::At(cursor) => sale.decide_join(now, cursor, now),
-                    Join::After => sale.decide_epoch_after_join(now, now),
-                },
-            )
-            .map(drop)
+            let join = [Restore::Join(cursor)];
+            sale.perform_restore(now, change, join, now).map(drop)
         })?;
         say!(self, "recover joins at {cursor}: {done:?}");
         match done {
