@@ -2,7 +2,10 @@
 
 use crate::common::{EPOCH, Node, apply, bytes, created, restored, uid};
 use seckill_protocol::{EventId, ReservationId, ReservationState};
-use seckill_sale::{ApplyError, AuditError, Change, Effect, Options, Reservation, Sale, UNITS_MAX};
+use seckill_sale::{
+    Acceptance, ApplyError, AuditError, Change, DecodeError, Effect, Options, Reservation, Sale,
+    UNITS_MAX,
+};
 
 fn sale() -> Node {
     let mut node = Node::open(5, Options::default());
@@ -69,6 +72,36 @@ fn an_effect_that_no_decision_makes_changes_nothing() {
         assert_eq!(bytes(&sale), before, "{effect:?}");
     }
     sale.audit().unwrap();
+}
+
+#[test]
+fn a_token_that_nobody_can_send_is_not_taken_from_an_aof() {
+    let mut sale = sale().sale;
+    let mut accepted = |token| {
+        let acceptance = Acceptance {
+            at_ms: EPOCH,
+            uid: uid("u9"),
+            qty: 1,
+            hold_ms: 0,
+            token: Some(token),
+        };
+        send(&mut sale, &Effect::Accepted(acceptance))
+    };
+    for token in [&b"a\0"[..], b"\n", b"a\xff"] {
+        let error = ApplyError::Decode(DecodeError::Field("token"));
+        assert_eq!(accepted(token), Err(error), "{token:?}");
+    }
+    accepted(b"t").unwrap();
+}
+
+#[test]
+fn a_block_with_something_behind_it_is_none() {
+    let blocks = bytes(&sale().sale);
+    for (number, block) in blocks.iter().enumerate() {
+        let mut damaged = blocks.clone();
+        damaged[number] = [&block[..], &[0]].concat();
+        assert!(restored(&damaged).is_err(), "block {number}");
+    }
 }
 
 #[test]

@@ -434,6 +434,7 @@ fn what_was_granted_since_keeps_its_number_and_an_epoch_follows() {
     let (epoch, since) = facts(&copy.sale, previous);
     assert_eq!((epoch, since.len()), (EPOCH + 1, 2));
     assert_eq!(since[0], Fact::Epoch { previous });
+    assert_eq!(bytes(&copy.replica()), bytes(&copy.sale));
     assert_eq!(rid.0, lost);
     let after = (EPOCH + 9, vec![Fact::Epoch { previous: lost }]);
     assert_eq!(facts(&copy.sale, lost), after);
