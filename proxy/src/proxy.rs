@@ -403,6 +403,10 @@ impl ProxyHttp for Proxy {
                 }
                 self.tell_of_shop(&request.site.shop, error);
                 match etype {
+                    // It waits for the rest of a request: chunks whose extensions or trailers drip.
+                    ErrorType::ReadTimedout if !session.as_mut().is_body_done() => {
+                        Some(Problem::BodyTooSlow)
+                    }
                     ErrorType::ConnectTimedout
                     | ErrorType::ReadTimedout
                     | ErrorType::WriteTimedout => Some(Problem::ShopTimeout),

@@ -258,12 +258,8 @@ impl Sale {
 
     fn take_block(&mut self, mut reader: Reader<'_>) -> Result<(), RestoreError> {
         match reader.byte()? {
-            RESERVATIONS if self.missing.reservations > 0 => {
-                self.take_reservations(&mut reader)?;
-            }
-            ENTRIES if self.missing.reservations == 0 && self.missing.entries > 0 => {
-                self.take_entries(&mut reader)?;
-            }
+            RESERVATIONS => self.take_reservations(&mut reader)?,
+            ENTRIES if self.missing.reservations == 0 => self.take_entries(&mut reader)?,
             _ => return Err(RestoreError::OutOfPlace),
         }
         self.finish_if_complete()

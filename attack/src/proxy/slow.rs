@@ -81,8 +81,15 @@ pub(crate) const SLOTHS: [Sloth; 17] = [
     sloth("drips a body", Door::Plain, HEAD, b"x"),
     sloth("never sends a chunk", Door::Plain, CHUNKED, b""),
     sloth("drips chunks", Door::Plain, CHUNKED, b"1\r\nx\r\n"),
-    sloth("drips a chunk's extension", Door::Plain, EXTENSION, b"x"),
-    sloth("drips a trailer", Door::Plain, TRAILER, b"x"),
+    // As long as the shop has to answer.
+    Sloth {
+        limit_s: 31,
+        ..sloth("drips a chunk's extension", Door::Plain, EXTENSION, b"x")
+    },
+    Sloth {
+        limit_s: 31,
+        ..sloth("drips a trailer", Door::Plain, TRAILER, b"x")
+    },
     sloth("never sends a buy's body", Door::Plain, BUY, b""),
     sloth("never begins a handshake", Door::Bare, b"", b""),
     sloth(

@@ -172,6 +172,29 @@ fn a_body_that_holds_a_connection_is_cut_off() {
 }
 
 #[test]
+fn what_drips_and_is_no_body_is_cut_off_when_the_shops_time_is_over() {
+    let stand = stand("limits-extension", |s| {
+        s.with("limits.body_ms", 1000)
+            .with("limits.body_rate", 1000)
+            .with("shop.read_ms", 2000)
+            .with("shop.upstream", reading_shop())
+    });
+    let headers = [("Transfer-Encoding", "chunked")];
+    for unfinished in ["5;a=", "0\r\nX-Any: "] {
+        let mut client = stand.client();
+        let head = request("POST", "/echo", &headers, "");
+        client.send(&format!("{head}{unfinished}"));
+        drip(&client);
+        assert_eq!(
+            client.read().problem(),
+            problem(408, "body_too_slow"),
+            "{unfinished}"
+        );
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
 fn an_address_has_so_many_connections_unless_it_is_a_gateways() {
     let stand = stand("limits-address", |s| {
         s.with("limits.connections_per_address", 3)

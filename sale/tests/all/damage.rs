@@ -3,8 +3,8 @@
 use crate::common::{EPOCH, Node, apply, bytes, created, restored, uid};
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 use seckill_sale::{
-    Acceptance, ApplyError, AuditError, Change, DecodeError, Effect, Options, Reservation, Sale,
-    UNITS_MAX,
+    Acceptance, ApplyError, AuditError, Change, DecodeError, Effect, Options, Reservation,
+    RestoreError, Sale, UNITS_MAX,
 };
 
 fn sale() -> Node {
@@ -134,6 +134,20 @@ fn a_part_of_a_sale_takes_no_change() {
         apply(&mut part, block).unwrap();
     }
     assert_eq!(bytes(&part), blocks);
+}
+
+#[test]
+fn the_log_of_a_snapshot_comes_after_its_reservations() {
+    let blocks = bytes(&sale().sale);
+    let out_of_place = Err(ApplyError::Restore(RestoreError::OutOfPlace));
+    for wrong in [&[2][..], &[1, 1], &[1, 2, 2], &[1, 2, 1]] {
+        let mut copy = restored(&blocks[..1]).unwrap();
+        let (last, before) = wrong.split_last().unwrap();
+        for number in before {
+            apply(&mut copy, &blocks[*number]).unwrap();
+        }
+        assert_eq!(apply(&mut copy, &blocks[*last]), out_of_place, "{wrong:?}");
+    }
 }
 
 #[test]
