@@ -3,7 +3,7 @@
 use crate::common::{EPOCH, Node, bytes, reloaded, uid};
 use seckill_protocol::{EventId, Fact, ReservationId, ReservationState, Verdict};
 use seckill_sale::decide::{Decision, FENCE_GRACE_MS, IfLate};
-use seckill_sale::{Change, Cursor, News, Options, Rate, Refusal, Sale, Try};
+use seckill_sale::{Change, Cursor, News, Options, Rate, Refusal, Sale, Try, UNITS_MAX};
 
 const HOLD_MS: u64 = 900_000;
 
@@ -401,6 +401,16 @@ fn restocking_reopens_and_never_takes_what_is_held_or_sold() {
         node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, i64::MAX)),
         Err(Refusal::RestockAboveMax)
     );
+    let most = UNITS_MAX.cast_signed() - 2;
+    for (delta, expected) in [
+        (most + 1, Err(Refusal::RestockAboveMax)),
+        (most, Ok(())),
+        (1, Err(Refusal::RestockAboveMax)),
+    ] {
+        let restocked = node.perform(EPOCH, |s, _| s.decide_restock(EPOCH, delta));
+        assert_eq!(restocked, expected, "{delta}");
+    }
+    assert_eq!(node.sale.total(), UNITS_MAX);
 }
 
 #[test]
