@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker fuzz chaos simulate mutants clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker ladder fuzz chaos simulate mutants clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -69,6 +69,7 @@ lint: ## Clippy, where a warning is an error
 setup: ## Install what building and running need (Debian)
 	@scripts/setup.sh build
 	@scripts/setup.sh run
+	@scripts/setup.sh ladder
 
 kafka: ## Fetch Apache Kafka, once; without it the rest works
 	@scripts/kafka.sh || [ $$? -eq 3 ]
@@ -93,6 +94,14 @@ bench-worker: kafka ## How quickly acceptances become orders: QUICK=1 ONLY=rate,
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-worker -p seckill-bench
 	@$(bin)/seckill-bench worker $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
+
+ladder: kafka ## A shop that oversells, step by step up to this system: BUYERS="300 2000 20000" STOCK=100 ROUNDS=3 ONLY="0 6" OUT=file.json
+	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@scripts/setup.sh ladder
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-ladder
+	@$(bin)/seckill-ladder run
 
 fuzz: kafka ## Look for what breaks rules or programs: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events|proxy|module|worker
 	@scripts/setup.sh build

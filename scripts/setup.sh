@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh build    what compiling needs
 #   scripts/setup.sh run      the servers that tests and the demo start
+#   scripts/setup.sh ladder   what stands in front of two shops in `make ladder` and in its tests
 #   scripts/setup.sh java     what Apache Kafka runs on
 #   scripts/setup.sh maven    what fetches Apache Kafka
 #   scripts/setup.sh mutants  what breaks the rules on purpose, for `make mutants`
@@ -62,6 +63,9 @@ run)
     need openssl "makes certificates for the tests" type -P openssl
     need util-linux "ends servers together with their test" type -P setpriv
     ;;
+ladder)
+    need nginx "balances two shops" type -P nginx
+    ;;
 java)
     need openjdk-17-jre-headless "runs Kafka" has_java_17
     ;;
@@ -86,7 +90,7 @@ mutants)
     fi
     ;;
 *)
-    echo "usage: $0 build|run|java|maven|mutants|bench" >&2
+    echo "usage: $0 build|run|ladder|java|maven|mutants|bench" >&2
     exit 2
     ;;
 esac

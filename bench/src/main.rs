@@ -6,10 +6,8 @@
 //! * `module`: the module, against INCR and against a Lua script
 //! * `edge`: the proxy, against nginx
 //! * `worker`: the way from the log into MySQL, against other ways into MySQL
-//! * `account`: what the kernel says of a process: its CPU time and its memory
 #![forbid(unsafe_code)]
 
-mod account;
 mod cli;
 mod edge;
 mod module;

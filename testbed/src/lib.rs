@@ -60,8 +60,10 @@
 //! | `authority.rs` | certificates for TLS |
 //! | `nginx.rs` | nginx, to compare with |
 //! | `cluster.rs` | three Redis servers that share the keys |
+//! | `account.rs` | what the kernel says of a process: its CPU time and its memory |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
+pub mod account;
 mod authority;
 mod clock;
 mod cluster;
@@ -91,7 +93,7 @@ pub use crate::mariadb::MariaDb;
 pub use crate::nginx::Nginx;
 pub use crate::part::Part;
 pub use crate::place::Place;
-pub use crate::programs::{Proxy, SampleShop, Worker};
+pub use crate::programs::{Proxy, SampleShop, Service, Worker};
 pub use crate::redis::{Redis, User};
 pub use crate::sentinel::Sentinel;
 pub use crate::settings::Settings;

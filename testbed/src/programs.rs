@@ -1,4 +1,4 @@
-//! The start of our own programs: the shop, the worker and the proxy.
+//! The start of our own programs: services such as the shop, the worker and the proxy.
 
 use std::ffi::OsString;
 use std::net::TcpStream;
@@ -21,26 +21,35 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// A worker listens before it has what it needs. One that cannot start says so at once.
 const WORKER_FAILS_WITHIN: Duration = Duration::from_millis(300);
 
-/// A shop to stand behind the proxy.
+/// A program of this workspace that listens where it is told to.
 #[derive(Debug)]
-pub struct SampleShop {
+pub struct Service {
     process: Process,
     port: Port,
 }
 
-impl SampleShop {
-    /// Starts the shop and waits until it listens.
+impl Service {
+    /// Starts a program with these words, `--listen` and an address behind them, and with these
+    /// variables in its environment; waits until it listens.
     ///
     /// # Errors
     /// If it was not built or does not start.
-    pub fn start(place: &Place) -> Result<Self> {
-        let home = place.home("sample-shop")?;
+    pub fn start(
+        place: &Place,
+        program: &str,
+        words: &[&str],
+        environment: Vec<(&'static str, OsString)>,
+    ) -> Result<Self> {
+        let name = program.strip_prefix("seckill-").unwrap_or(program);
+        let home = place.home(name)?;
         let port = home.port("port")?;
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        arguments.extend(["--listen".into(), port.address().into()]);
         let plan = Plan {
             home,
-            program: tools::built("seckill-sample-shop")?,
-            arguments: vec!["--listen".into(), port.address().into()],
-            environment: Vec::new(),
+            program: tools::built(program)?,
+            arguments,
+            environment,
             ready_within: START_LIMIT,
             probe: listens(&port),
         };
@@ -53,6 +62,25 @@ impl SampleShop {
     /// Where it listens, `host:port`.
     pub fn address(&self) -> String {
         self.port.address()
+    }
+}
+
+/// A shop to stand behind the proxy.
+#[derive(Debug)]
+pub struct SampleShop(Service);
+
+impl SampleShop {
+    /// Starts the shop and waits until it listens.
+    ///
+    /// # Errors
+    /// If it was not built or does not start.
+    pub fn start(place: &Place) -> Result<Self> {
+        Service::start(place, "seckill-sample-shop", &[], Vec::new()).map(Self)
+    }
+
+    /// Where it listens, `host:port`.
+    pub fn address(&self) -> String {
+        self.0.address()
     }
 }
 
@@ -183,13 +211,23 @@ impl Proxy {
     }
 }
 
-impl Seal for SampleShop {
+impl Seal for Service {
     fn process(&self) -> &Process {
         &self.process
     }
 
     fn process_mut(&mut self) -> &mut Process {
         &mut self.process
+    }
+}
+
+impl Seal for SampleShop {
+    fn process(&self) -> &Process {
+        &self.0.process
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        &mut self.0.process
     }
 }
 
@@ -213,6 +251,7 @@ impl Seal for Proxy {
     }
 }
 
+impl Part for Service {}
 impl Part for SampleShop {}
 impl Part for Worker {}
 impl Part for Proxy {}

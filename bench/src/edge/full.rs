@@ -3,10 +3,10 @@
 use super::Scale;
 use super::stand::Stand;
 use super::wrk::{Seen, Wrk};
-use crate::account::cpu;
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted, median};
 use crate::say;
 use anyhow::{Context, Result, ensure};
+use seckill_testbed::account::cpu;
 use std::iter::zip;
 use std::time::Duration;
 

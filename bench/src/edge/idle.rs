@@ -2,11 +2,11 @@
 
 use super::Scale;
 use super::stand::{SID, Stand};
-use crate::account::resident;
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Context, Result, ensure};
 use seckill_testbed::Part;
+use seckill_testbed::account::resident;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;

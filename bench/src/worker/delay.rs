@@ -2,13 +2,13 @@
 
 use super::stand::{Stand, accept, place};
 use super::{BROKERS, Scale, measure_of};
-use crate::account::cpu;
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Result, ensure};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use seckill_testbed::Part;
+use seckill_testbed::account::cpu;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;

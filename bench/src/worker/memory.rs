@@ -2,11 +2,11 @@
 
 use super::stand::Stand;
 use super::{Scale, measure_of};
-use crate::account::resident;
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::Result;
 use seckill_testbed::Part;
+use seckill_testbed::account::resident;
 
 const FIRST: Measure = measure_of("after_a_tenth_mb", "after a tenth, MB", Shape::Tenths);
 const HALF: Measure = measure_of("after_a_half_mb", "after a half, MB", Shape::Tenths);

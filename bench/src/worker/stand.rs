@@ -1,10 +1,10 @@
 //! The servers, and a sale on them.
 
-use crate::account::cpu;
 use anyhow::{Context, Result, ensure};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 use redis::{Connection, Value};
+use seckill_testbed::account::cpu;
 use seckill_testbed::{Kafka, MariaDb, Part, Place, Redis, Settings, User, Worker};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

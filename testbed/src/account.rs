@@ -10,7 +10,10 @@ use std::time::Duration;
 const ESRCH: i32 = 3;
 
 /// The CPU time that all threads of a process have taken so far, in user and in kernel mode.
-pub(crate) fn cpu(pid: u32) -> Result<Duration> {
+///
+/// # Errors
+/// If there is no such process.
+pub fn cpu(pid: u32) -> Result<Duration> {
     let tasks = PathBuf::from(format!("/proc/{pid}/task"));
     let mut total = Duration::ZERO;
     let entries = fs::read_dir(&tasks).with_context(|| tasks.display().to_string())?;
@@ -33,7 +36,10 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
 }
 
 /// The memory that a process has in use, in bytes.
-pub(crate) fn resident(pid: u32) -> Result<u64> {
+///
+/// # Errors
+/// If there is no such process.
+pub fn resident(pid: u32) -> Result<u64> {
     let file = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&file).with_context(|| file.clone())?;
     in_use(&text).with_context(|| format!("{file} has no VmRSS"))
