@@ -7,6 +7,7 @@ use anyhow::Result;
 use rdkafka::Message as _;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -45,7 +46,12 @@ impl Letters {
             let Some(message) = self.consumer.poll(Duration::from_millis(20)) else {
                 return Ok(());
             };
-            let message = message?;
+            let message = match message {
+                Ok(message) => message,
+                // A broker on a busy machine comes back; what was not read yet is read then.
+                Err(error) if is_away(&error) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let number = |name| header(&message, name)?.parse::<i64>().ok();
             let place = number("partition").zip(number("offset"));
             let place = place
@@ -57,6 +63,13 @@ impl Letters {
         }
         Ok(())
     }
+}
+
+fn is_away(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown)
+    )
 }
 
 fn header(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
