@@ -21,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long that may take from the last answer on.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Servers that have just started are still busy with themselves.
+pub(crate) const SETTLE: Duration = Duration::from_secs(1);
+
 /// Who comes to each rung, and for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
@@ -41,6 +44,7 @@ pub(crate) async fn climb(rung: Rung, terms: Terms) -> Result<Figures> {
     line.moves(0, format!("{began}: starting the servers"));
     let stand = spawn_blocking(move || Stand::start(rung, sale)).await??;
     let stand = Arc::new(stand);
+    sleep(SETTLE).await;
     let mut auditor = Auditor::connect(&stand.db.url()).await?;
     let before = auditor.counters().await?;
     let cpu_before = stand.cpu()?;

@@ -43,7 +43,8 @@ pub(crate) async fn run(options: ConsumerOptions) -> Result<()> {
     let brokers = parts.kafka_brokers.as_deref().context("no Kafka")?;
     let work = Arc::new(Work {
         messages: consumer(brokers)?,
-        store: Store::connect(&parts.mysql_url).await?,
+        // It has one purchase in hand at a time.
+        store: Store::connect(&parts.mysql_url, 1).await?,
         cache: Cache::new(redis(parts).await?.context("no Redis")?),
         ordered: AtomicU64::new(0),
         dropped: AtomicU64::new(0),
@@ -87,7 +88,10 @@ impl Work {
     async fn consume(&self) -> Result<()> {
         loop {
             let message = self.messages.recv().await?;
-            let stock = message::read(message.payload().unwrap_or_default())?;
+            let Some(stock) = message::read(message.payload())? else {
+                self.messages.store_offset_from_message(&message)?;
+                continue;
+            };
             let mut connection = self.store.connection().await?;
             match store::buy_optimistically(&mut connection, &stock).await? {
                 Answer::Ordered(_) => {

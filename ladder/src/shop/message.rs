@@ -10,8 +10,10 @@ pub(crate) fn write(stock: &Stock) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(stock)?)
 }
 
-pub(crate) fn read(payload: &[u8]) -> Result<Stock> {
-    serde_json::from_slice(payload).context("no stock in a message")
+/// Nothing of a message that is there only to be on its way.
+pub(crate) fn read(payload: Option<&[u8]>) -> Result<Option<Stock>> {
+    let stock = payload.map(serde_json::from_slice).transpose();
+    stock.context("no stock in a message")
 }
 
 #[cfg(test)]
@@ -27,7 +29,9 @@ mod tests {
             sale: 7,
             version: 8,
         };
-        assert_eq!(read(&write(&stock).unwrap()).unwrap(), stock);
-        assert!(read(b"{}").is_err());
+        let written = write(&stock).unwrap();
+        assert_eq!(read(Some(&written)).unwrap(), Some(stock));
+        assert_eq!(read(None).unwrap(), None);
+        assert!(read(Some(b"{}")).is_err());
     }
 }

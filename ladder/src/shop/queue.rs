@@ -19,14 +19,19 @@ pub(crate) struct Queue {
 // === impl Queue ===
 
 impl Queue {
-    pub(crate) fn new(brokers: &str) -> Result<Self> {
+    /// Sends a message without a purchase: the first buyer is not to wait until the producer has
+    /// found the broker.
+    pub(crate) async fn connect(brokers: &str) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers);
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
         config.set("linger.ms", "2");
         config.set("compression.type", "lz4");
-        let producer = config.create()?;
+        let producer: FutureProducer = config.create()?;
+        let nothing = FutureRecord::<str, [u8]>::to(TOPIC);
+        let sent = producer.send(nothing, QUEUE_PATIENCE).await;
+        sent.map_err(|(error, _)| error)?;
         Ok(Self { producer })
     }
 

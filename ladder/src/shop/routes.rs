@@ -4,7 +4,7 @@ use super::answer::{Answer, Failure};
 use super::cache::Cache;
 use super::limiter::Limiter;
 use super::queue::Queue;
-use super::store::{self, Store};
+use super::store::{self, CONNECTIONS, Store};
 use crate::cli::{Parts, ShopOptions};
 use crate::rung;
 use anyhow::Result;
@@ -39,43 +39,47 @@ struct Queued {
     queue: Queue,
 }
 
-/// Serves until it is told to stop. What it is not told of, it has no routes for.
+/// Serves until it is told to stop. What it has decides how it sells.
 pub(crate) async fn run(options: ShopOptions) -> Result<()> {
-    let parts = &options.parts;
-    let store = Store::connect(&parts.mysql_url).await?;
-    let mut routes = axum::Router::new()
-        .route(rung::WRONG, post(wrong))
-        .route(rung::OPTIMISTIC, post(optimistic))
-        .with_state(store.clone());
-    if let Some(redis) = redis(parts).await? {
-        let limiter = Limiter::new(redis.clone(), options.limit).await?;
-        let cache = Cache::new(redis);
-        let state = Limited {
-            store: store.clone(),
-            limiter: limiter.clone(),
-        };
-        routes = routes.merge(one(rung::LIMITED, post(limited), state));
-        let state = Cached {
-            store,
-            limiter: limiter.clone(),
-            cache: cache.clone(),
-        };
-        routes = routes.merge(one(rung::CACHED, post(cached), state));
-        if let Some(brokers) = &parts.kafka_brokers {
-            let queue = Queue::new(brokers)?;
-            let state = Queued {
-                limiter,
-                cache,
-                queue,
-            };
-            routes = routes.merge(one(rung::QUEUED, post(queued), state));
-        }
-    }
+    let routes = routes(&options).await?;
     let listener = TcpListener::bind(options.listen).await?;
     tokio::select! {
         served = async { axum::serve(listener, routes).await } => Ok(served?),
         told = until_told() => told,
     }
+}
+
+async fn routes(options: &ShopOptions) -> Result<axum::Router> {
+    let parts = &options.parts;
+    let Some(redis) = redis(parts).await? else {
+        let store = Store::connect(&parts.mysql_url, CONNECTIONS).await?;
+        return Ok(axum::Router::new()
+            .route(rung::WRONG, post(wrong))
+            .route(rung::OPTIMISTIC, post(optimistic))
+            .with_state(store));
+    };
+    let limiter = Limiter::new(redis.clone(), options.limit).await?;
+    let cache = Cache::new(redis);
+    if let Some(brokers) = &parts.kafka_brokers {
+        let state = Queued {
+            limiter,
+            cache,
+            queue: Queue::connect(brokers).await?,
+        };
+        return Ok(one(rung::QUEUED, post(queued), state));
+    }
+    let store = Store::connect(&parts.mysql_url, CONNECTIONS).await?;
+    let state = Limited {
+        store: store.clone(),
+        limiter: limiter.clone(),
+    };
+    let limited = one(rung::LIMITED, post(limited), state);
+    let state = Cached {
+        store,
+        limiter,
+        cache,
+    };
+    Ok(limited.merge(one(rung::CACHED, post(cached), state)))
 }
 
 /// A router of one route.

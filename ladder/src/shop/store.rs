@@ -50,8 +50,8 @@ impl Stock {
 impl Store {
     /// Opens all connections: the first buyers are not to wait for them. They keep their statements
     /// from one purchase to the next, so that nothing of them is reset in between.
-    pub(crate) async fn connect(url: &str) -> Result<Self> {
-        let constraints = PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap_or_default();
+    pub(crate) async fn connect(url: &str, connections: usize) -> Result<Self> {
+        let constraints = PoolConstraints::new(connections, connections).unwrap_or_default();
         let opts = OptsBuilder::from_opts(Opts::from_url(url)?)
             .prefer_socket(false)
             .pool_opts(
@@ -61,7 +61,7 @@ impl Store {
             );
         let pool = Pool::new(opts);
         let mut opened = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..connections {
             opened.push(pool.get_conn().await?);
         }
         for connection in &mut opened {
