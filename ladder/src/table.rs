@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What is shown of a rung.
 type Cell = fn(&Climbed) -> String;
 
-const ROWS: [(&str, Cell); 18] = [
+const ROWS: [(&str, Cell); 19] = [
     ("answers", |rung| count(rung, |f| f.answers)),
     ("told \"yes\"", |rung| count(rung, |f| f.told_yes)),
     ("told \"sold out\"", |rung| count(rung, |f| f.told_sold_out)),
@@ -16,6 +16,7 @@ const ROWS: [(&str, Cell); 18] = [
     ("told \"overtaken\"", |rung| {
         count(rung, |f| f.told_conflict)
     }),
+    ("told nothing (5xx)", |rung| count(rung, |f| f.failed)),
     ("sold, by the stock row", |rung| count(rung, |f| f.sold)),
     ("orders", |rung| count(rung, |f| f.orders)),
     ("oversold", |rung| count(rung, |f| f.oversold)),
