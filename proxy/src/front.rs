@@ -77,8 +77,8 @@ enum Head {
     Complete(BytesMut),
     /// Nobody wants anything any more.
     Closed,
-    /// Not one to be served.
-    Refused(Problem),
+    /// Not one to be served, as far as it has come.
+    Refused(Problem, BytesMut),
 }
 
 // === impl Front ===
@@ -145,9 +145,9 @@ impl House {
             let head = match read_head(&mut stream, &site.limits, served == 0, closing).await {
                 Head::Complete(head) => head,
                 Head::Closed => return,
-                Head::Refused(problem) => {
+                Head::Refused(problem, head) => {
                     self.counters.refused_unread(problem.into());
-                    return turn_away(stream, problem).await;
+                    return turn_away(stream, problem, &head).await;
                 }
             };
             served = served.saturating_add(1);
@@ -228,24 +228,28 @@ async fn read_head(
         // It has come at once, as nearly all do: no clock is needed.
         Ok(true) => return Head::Complete(head),
         Ok(false) => {}
-        Err(problem) => return Head::Refused(problem),
+        Err(problem) => return Head::Refused(problem, head),
     }
     let rest = async {
         loop {
             let searched = head.len();
             match stream.read_buf(&mut head).await {
                 Ok(length) if length > 0 => {}
-                _ => return Head::Closed,
+                _ => return None,
             }
             match is_complete(&head, searched, limits) {
-                Ok(true) => return Head::Complete(head),
+                Ok(true) => return Some(Ok(())),
                 Ok(false) => {}
-                Err(problem) => return Head::Refused(problem),
+                Err(problem) => return Some(Err(problem)),
             }
         }
     };
-    let too_slow = Head::Refused(Problem::HeadTooSlow);
-    timeout(limits.head, rest).await.unwrap_or(too_slow)
+    match timeout(limits.head, rest).await {
+        Ok(Some(Ok(()))) => Head::Complete(head),
+        Ok(Some(Err(problem))) => Head::Refused(problem, head),
+        Ok(None) => Head::Closed,
+        Err(_) => Head::Refused(Problem::HeadTooSlow, head),
+    }
 }
 
 /// Waits without a buffer of its own: most connections do nothing but wait.
@@ -296,7 +300,7 @@ fn end(head: &[u8], searched: usize) -> Option<usize> {
     }
 }
 
-async fn turn_away(mut stream: Stream, problem: Problem) {
+async fn turn_away(mut stream: Stream, problem: Problem, head: &[u8]) {
     let body = problem.body(problem.status());
     let mut answer = format!(
         "HTTP/1.1 {}\r\nContent-Type: {PROBLEM_JSON}\r\nContent-Length: {}\r\n\
@@ -305,7 +309,10 @@ async fn turn_away(mut stream: Stream, problem: Problem) {
         body.len()
     )
     .into_bytes();
-    answer.extend_from_slice(&body);
+    // Whoever asks for a head takes what follows one for something else.
+    if !head.starts_with(b"HEAD ") {
+        answer.extend_from_slice(&body);
+    }
     let goodbye = async {
         stream.write_all(&answer).await?;
         stream.flush().await?;

@@ -226,6 +226,13 @@ fn a_head_that_is_too_long_or_too_slow_is_turned_away() {
     let counted = r#"seckill_proxy_requests_total{code="head_too_large",route="other"}"#;
     assert_eq!(stand.counter(counted), 1);
 
+    let mut client = stand.client();
+    client.send(&request("HEAD", "/", &[("Cookie", &long)], ""));
+    let mut answer = String::new();
+    client.stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "no body: {answer}");
+
     // A byte now and then, none of them late by itself; the second time on a used connection.
     let address = stand.proxy.address();
     thread::scope(|scope| {
