@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use seckill_testbed::{Kafka, MariaDb, Part, Place, Redis, Settings, User, Worker};
@@ -18,6 +18,9 @@ const UNITS: u32 = 1_000_000;
 
 /// Between two honest buyers.
 const PAUSE: Duration = Duration::from_millis(4);
+
+/// So long its books may move before they are judged as they are.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A worker with all that it needs.
 pub(super) struct Stand {
@@ -114,18 +117,28 @@ impl Stand {
 
     /// The books of the honest sale, when nothing is on its way.
     pub(super) fn audit(&self) -> Result<Option<Finding>> {
-        let info = self.info()?;
-        let number = |name: &str| {
-            info.get(name)
-                .and_then(|text| text.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
         let sql = format!(
             "SELECT (SELECT sale FROM stock WHERE id = {HONEST}), COUNT(*), \
              SUM(IF(status IN ('held', 'confirmed'), qty, 0)), SUM(uid NOT LIKE 'u%') \
              FROM stock_order WHERE sid = {HONEST}"
         );
-        let found = self.db.query(&sql)?;
+        let mut info = self.info()?;
+        let since = Instant::now();
+        // Holds lapse all the time: the two have to be looked at between two events.
+        let found = loop {
+            let found = self.db.query(&sql)?;
+            let now = self.info()?;
+            let stood = now.get("head") == info.get("head") && now.get("stored") == now.get("head");
+            if stood || since.elapsed() > AUDIT_PATIENCE {
+                break found;
+            }
+            info = now;
+        };
+        let number = |name: &str| {
+            info.get(name)
+                .and_then(|text| text.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
         let live = number("held") + number("sold");
         let expected = [live, number("reservations"), live, 0].map(|figure| figure.to_string());
         Ok((found != [expected.clone()]).then(|| {
