@@ -1,12 +1,13 @@
 //! The worker seen from outside, on an address of its own.
 //!
 //! `health` says whether it does its work, `metrics` what was counted, `levels` what is written into
-//! the log, and changes it.
+//! the log, and changes it. The dashboard is served at the same address.
 
 mod health;
 mod levels;
 mod metrics;
 
+use crate::dashboard::{self, Dashboard};
 use crate::figures::Figures;
 use crate::log::LogLevel;
 use crate::standing::Standing;
@@ -23,13 +24,15 @@ use tokio::net::TcpListener;
 use tracing::warn;
 
 /// Everything that a page is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) figures: Arc<Figures>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) level: LogLevel,
     /// Whether there is a broker to stand well with.
     pub(crate) has_broker: bool,
+    /// `None`: nobody may see it.
+    pub(crate) dashboard: Option<Arc<Dashboard>>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +58,8 @@ impl Admin {
         if !address.ip().is_loopback() {
             warn!(
                 %address,
-                "admin.listen: others than this machine can connect there; nobody asks them who they are"
+                "admin.listen: others than this machine can connect there; nobody asks them who they are, \
+                 and what they send to the dashboard is not encrypted"
             );
         }
         let service = pages(self).into_make_service_with_connect_info::<SocketAddr>();
@@ -69,6 +73,7 @@ impl Admin {
 }
 
 fn pages(admin: Admin) -> Router {
+    let dashboard = dashboard::pages(admin.dashboard.clone());
     Router::new()
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -79,6 +84,7 @@ fn pages(admin: Admin) -> Router {
             problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", None)
         })
         .with_state(admin)
+        .merge(dashboard)
 }
 
 /// A page that is true for a moment.
@@ -87,14 +93,20 @@ fn page(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>
     (status, headers, body.into()).into_response()
 }
 
-fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
+/// An answer of this kind in JSON.
+pub(crate) fn json(
+    status: StatusCode,
+    content_type: &'static str,
+    body: &impl Serialize,
+) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => page(status, content_type, body),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-fn problem(status: StatusCode, title: &str, detail: Option<&str>) -> Response {
+/// Why there is no answer.
+pub(crate) fn problem(status: StatusCode, title: &str, detail: Option<&str>) -> Response {
     let body = Problem {
         r#type: "about:blank",
         title,

@@ -2,6 +2,7 @@
 //!
 //! A mistake is reported by the file, the line and the key, and all mistakes are reported at once.
 
+mod admin;
 mod kafka;
 mod mistakes;
 mod mysql;
@@ -9,16 +10,17 @@ mod redis;
 mod tls;
 
 pub(crate) use self::redis::{Layout, Redis, at};
+pub(crate) use admin::{Admin, Token};
 pub(crate) use kafka::Kafka;
 pub(crate) use mistakes::Mistakes;
 pub(crate) use mysql::Mysql;
 
 use self::redis::RedisTable;
 use crate::log::{self, Format};
+use admin::AdminTable;
 use kafka::KafkaTable;
 use mysql::MysqlTable;
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
@@ -36,7 +38,7 @@ pub(crate) struct Config {
     pub(crate) mysql: Mysql,
     pub(crate) kafka: Kafka,
     /// Where the worker itself can be asked how it is.
-    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) log: Log,
 }
 
@@ -72,12 +74,6 @@ struct File {
     log: LogTable,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AdminTable {
-    listen: String,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct LogTable {
@@ -111,10 +107,9 @@ impl Config {
         let redis = Redis::new(file.redis, env(REDIS_URL), &mut mistakes);
         let mysql = Mysql::new(file.mysql, env(MYSQL_URL), &mut mistakes);
         let kafka = Kafka::new(file.kafka, &mut mistakes);
-        let admin = file
-            .admin
-            .map(|table| listen("admin.listen", &table.listen));
-        let admin = mistakes.note(admin.transpose());
+        let admin = file.admin.map_or(Some(None), |table| {
+            Admin::new(table, &mut mistakes).map(Some)
+        });
         let level = file.log.level.as_deref().unwrap_or(log::DEFAULT);
         let level = log::parsed(level).map_err(|error| format!("log.level: {error}"));
         let level = mistakes.note(level);
@@ -141,15 +136,6 @@ impl Config {
 /// What the environment says instead of the file; an empty variable says nothing.
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// An address and a port to listen on.
-fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!(
-            "{key}: expected an address and a port, for example \"127.0.0.1:9102\", not {text:?}"
-        )
-    })
 }
 
 #[cfg(test)]

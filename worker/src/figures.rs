@@ -11,11 +11,12 @@ use crate::mysql::Failure;
 use crate::signs::{Part, Signs};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, exponential_buckets,
 };
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -39,6 +40,7 @@ const ORDER_S: [f64; 14] = [
 /// Everything that is counted.
 pub(crate) struct Figures {
     registry: Registry,
+    alarms: IntCounterVec,
     relayed: IntCounter,
     applied: IntCounter,
     orders: IntCounter,
@@ -106,11 +108,12 @@ impl Figures {
             let opts = HistogramOpts::from(opts(name, help)).buckets(buckets);
             registered(&registry, Histogram::with_opts(opts)?)
         };
-        registry.register(Box::new(alarms))?;
+        registry.register(Box::new(alarms.clone()))?;
         let build = gauges("build_info", "1, with what this program is.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
+            alarms,
             relayed: counter(
                 "events_relayed_total",
                 "Events that the sink has: the broker, or without one MySQL.",
@@ -211,6 +214,24 @@ impl Figures {
     /// A transaction is begun again.
     pub(crate) fn retried(&self, because: &Failure) {
         self.retries.with_label_values(&[because.reason()]).inc();
+    }
+
+    /// The alarms that were raised, by their kind.
+    pub(crate) fn alarms(&self) -> BTreeMap<String, u64> {
+        let families = self.alarms.collect();
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        let alarms = metrics.map(|metric| {
+            let kind = metric.get_label().first().map(LabelPair::value);
+            // Whole, and far below 2^52.
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a count"
+            )]
+            let count = metric.get_counter().get_value() as u64;
+            (kind.unwrap_or_default().to_owned(), count)
+        });
+        alarms.collect()
     }
 
     /// All of it, as it is now.

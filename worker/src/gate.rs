@@ -6,7 +6,8 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `gate.rs` | the commands, and asking until there is an answer |
-//! | `gate/books.rs` | what `status` and `reconcile` ask |
+//! | `gate/books.rs` | what `status`, `reconcile` and the dashboard ask |
+//! | `gate/screen.rs` | what only the dashboard asks |
 //! | `gate/lease.rs` | which worker relays a sale |
 //! | `gate/recovery.rs` | what `warm` and `recover` ask |
 //! | `gate/servers.rs` | which server is asked |
@@ -19,12 +20,16 @@ mod cluster;
 mod lease;
 mod link;
 mod recovery;
+mod screen;
 mod sentinels;
 mod servers;
 
+#[cfg(test)]
+pub(crate) use books::Rejected;
 pub(crate) use books::{Reservation, SaleInfo};
 pub(crate) use lease::Leased;
 pub(crate) use recovery::{Beginning, Put, Recorded, Sale};
+pub(crate) use screen::Held;
 
 use crate::backoff::Backoff;
 use crate::config;

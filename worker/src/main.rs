@@ -23,6 +23,7 @@
 //! | `mysql.rs` | connections to MySQL, and what its errors mean |
 //! | `figures.rs`, `watch.rs`, `standing.rs` | what is counted, how far behind each sale is, what is missing |
 //! | `admin.rs`, `log.rs` | shows that to whoever watches, and to whoever reads the log |
+//! | `dashboard/` | shows the sales to people in a browser, and does what they ask |
 //! | `systemd.rs`, `signs.rs` | what systemd is told, and whether a part hangs |
 //! | `stop.rs`, `exit.rs`, `backoff.rs` | the end, what it says to a supervisor, the pauses |
 //!
@@ -36,6 +37,7 @@ mod books;
 mod cli;
 mod clock;
 mod config;
+mod dashboard;
 mod dead;
 mod delivery;
 mod exit;
@@ -128,8 +130,8 @@ fn start(cli: Cli) -> anyhow::Result<()> {
 /// read with the configuration.
 fn check(cli: &Cli, config: &Config) -> anyhow::Result<()> {
     let mut mistakes = Mistakes::default();
-    if let Some(address) = config.admin {
-        match TcpListener::bind(address) {
+    if let Some(admin) = &config.admin {
+        match TcpListener::bind(admin.listen) {
             // Maybe by the very worker that the configuration is for.
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
             Err(error) => mistakes.add(format!("admin.listen: cannot listen there: {error}")),

@@ -51,7 +51,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Keys of which conf/worker.toml shows an example, here or below; they have no default.
-    const EXAMPLES: [&str; 14] = [
+    const EXAMPLES: [&str; 16] = [
         "broker",
         "redis.url",
         "redis.password",
@@ -65,6 +65,8 @@ mod tests {
         "kafka.tls",
         "kafka.sasl",
         "admin.listen",
+        "admin.token",
+        "admin.proxies",
         "log",
     ];
 

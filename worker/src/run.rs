@@ -4,6 +4,7 @@ use crate::admin::Admin;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::config::{Broker, Config};
+use crate::dashboard::Dashboard;
 use crate::delivery::Delivery;
 use crate::figures::Figures;
 use crate::gate::Gate;
@@ -66,14 +67,16 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
         standing: Arc::new(Standing::new()),
         stop: stop.clone(),
     };
-    if let Some(address) = config.admin {
+    let config = Arc::new(config);
+    if let Some(listen) = config.admin.as_ref().map(|admin| admin.listen) {
         let admin = Admin {
             figures: Arc::clone(&shared.figures),
             standing: Arc::clone(&shared.standing),
             level: log.level,
             has_broker: config.broker == Broker::Kafka,
+            dashboard: Dashboard::open(&config, &shared.figures)?,
         };
-        admin.serve(address).await?;
+        admin.serve(listen).await?;
     }
     tokio::spawn(watch(&config, &shared)?.run());
     let (figures, standing) = (Arc::clone(&shared.figures), Arc::clone(&shared.standing));
@@ -84,7 +87,7 @@ pub(crate) async fn run(config: Config, log: Log) -> anyhow::Result<()> {
     tokio::select! {
         ready = prepare(&config, &shared.gate) => {
             ready?;
-            relay_and_write(config, shared).await?;
+            relay_and_write(&config, shared).await?;
         }
         () = shared.stop.asked() => {}
     }
@@ -141,7 +144,7 @@ async fn wait_for_schema(opts: &Opts) -> anyhow::Result<()> {
     }
 }
 
-async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
+async fn relay_and_write(config: &Config, shared: Shared) -> anyhow::Result<()> {
     let Shared {
         gate,
         figures,
@@ -180,7 +183,7 @@ async fn relay_and_write(config: Config, shared: Shared) -> anyhow::Result<()> {
         session: session(),
         dead_letters: producer
             .clone()
-            .map(|producer| DeadLetters::new(producer, config.kafka.dead_topic)),
+            .map(|producer| DeadLetters::new(producer, config.kafka.dead_topic.clone())),
         offsets: offsets.clone(),
         pulse: pulse.clone(),
         stored: stored.clone(),

@@ -4,10 +4,11 @@ use crate::cli::Warm;
 use crate::config::Config;
 use crate::gate::{Beginning, Gate, Refused};
 use crate::mysql::{Session, rows};
-use crate::options;
+use crate::options::{self, Given};
 use crate::orders::StockId;
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
+use std::fmt;
 use std::io::Write;
 
 /// A stock row.
@@ -20,7 +21,7 @@ struct Stock {
 /// What became of a sale.
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-enum Warmed {
+pub(crate) enum Warmed {
     Created {
         available: i64,
         total: i64,
@@ -50,7 +51,7 @@ pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> 
     let sids = sids(&mut session, warm).await?;
     let mut failed = 0;
     for sid in &sids {
-        let warmed = warm_one(&mut session, &gate, sid, warm).await;
+        let warmed = warm_one(&mut session, &gate, sid, warm.options).await;
         failed += usize::from(warmed.is_err());
         let warmed = warmed.unwrap_or_else(|error| Warmed::Failed {
             error: format!("{error:#}"),
@@ -62,7 +63,7 @@ pub(crate) async fn warm(config: &Config, warm: &Warm, out: &mut impl Write) -> 
             };
             writeln!(out, "{}", serde_json::to_string(&line)?)?;
         } else {
-            writeln!(out, "{sid}: {}", text(&warmed))?;
+            writeln!(out, "{sid}: {warmed}")?;
         }
     }
     ensure!(failed == 0, "{failed} of {} sales failed", sids.len());
@@ -82,11 +83,15 @@ async fn sids(session: &mut Session, warm: &Warm) -> anyhow::Result<Vec<String>>
     Ok(ids.iter().map(StockId::to_string).collect())
 }
 
-async fn warm_one(
+/// Makes one sale. What is given wins over `stock_sale`, and is kept there.
+///
+/// # Errors
+/// If it cannot be made.
+pub(crate) async fn warm_one(
     session: &mut Session,
     gate: &Gate,
     sid: &str,
-    warm: &Warm,
+    given: Given,
 ) -> anyhow::Result<Warmed> {
     let id: StockId = sid.parse()?;
     let stock = read(session, id).await?;
@@ -101,7 +106,7 @@ async fn warm_one(
         total: stock.count,
         sold: stock.sale,
         name: &stock.name,
-        options: warm.options.over(row.map(|row| row.options).as_ref()),
+        options: given.over(row.map(|row| row.options).as_ref()),
         paused: false,
     };
     // If somebody was faster, the module refuses: it never makes a sale over another.
@@ -145,12 +150,14 @@ async fn ensure_nothing_is_held(session: &mut Session, id: StockId) -> anyhow::R
     Ok(())
 }
 
-fn text(warmed: &Warmed) -> String {
-    match warmed {
-        Warmed::Created { available, total } => {
-            format!("created, {available} of {total} units available")
+impl fmt::Display for Warmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created { available, total } => {
+                write!(f, "created, {available} of {total} units available")
+            }
+            Self::Exists => f.write_str("exists already and is left alone"),
+            Self::Failed { error } => write!(f, "FAILED: {error}"),
         }
-        Warmed::Exists => "exists already and is left alone".to_owned(),
-        Warmed::Failed { error } => format!("FAILED: {error}"),
     }
 }

@@ -1,6 +1,8 @@
-//! What `status` and `reconcile` ask the module.
+//! What `status`, `reconcile` and the dashboard ask the module.
 
+use super::recovery::seen;
 use super::{Gate, Refused};
+use crate::options::Options;
 use redis::Value;
 use seckill_protocol::{EventId, ReservationId, ReservationState};
 use std::collections::HashMap;
@@ -47,6 +49,21 @@ pub(crate) struct SaleInfo {
     pub(crate) tries: u64,
     /// Those of them that were accepted.
     pub(crate) accepted: u64,
+    /// The others, by what they were told.
+    pub(crate) rejected: Rejected,
+    /// When it starts and ends, and what it allows.
+    pub(crate) options: Options,
+}
+
+/// Tries that this node did not accept, by what they were told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) duplicate: u64,
+    pub(crate) soldout: u64,
+    pub(crate) limited: u64,
+    pub(crate) notstarted: u64,
+    pub(crate) ended: u64,
+    pub(crate) paused: u64,
 }
 
 /// A reservation.
@@ -98,6 +115,15 @@ impl Gate {
             now_ms: fields.get("now")?,
             tries: fields.get("tries")?,
             accepted: fields.get("accepted")?,
+            rejected: Rejected {
+                duplicate: fields.get("duplicate")?,
+                soldout: fields.get("soldout")?,
+                limited: fields.get("limited")?,
+                notstarted: fields.get("notstarted")?,
+                ended: fields.get("ended")?,
+                paused: fields.get("paused")?,
+            },
+            options: seen(&fields.fields)?.options,
         })
     }
 
@@ -147,15 +173,15 @@ impl Gate {
 }
 
 /// A reply that is a map.
-struct Fields<'a> {
-    sid: &'a str,
-    fields: HashMap<String, Value>,
+pub(super) struct Fields<'a> {
+    pub(super) sid: &'a str,
+    pub(super) fields: HashMap<String, Value>,
 }
 
 // === impl Fields ===
 
 impl Fields<'_> {
-    fn get<T: FromStr>(&self, name: &str) -> Result<T, Refused> {
+    pub(super) fn get<T: FromStr>(&self, name: &str) -> Result<T, Refused> {
         let value = self.fields.get(name).cloned();
         let text = value.and_then(|value| redis::from_redis_value::<String>(value).ok());
         text.and_then(|text| text.parse().ok()).ok_or_else(|| {

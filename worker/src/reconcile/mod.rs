@@ -87,8 +87,8 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(200);
 /// Compares, and with `--apply` mends. The code of the exit is 0 if nothing differs any more, 1 if
 /// something does, and 2 if a sale could not be looked at.
 pub(crate) async fn reconcile(config: &Config, chore: &Reconcile, out: &mut impl Write) -> i32 {
-    match run(config, chore, out).await {
-        Ok(report) => report.exit_code(),
+    match compare(config, chore, out).await {
+        Ok(code) => code,
         Err(failed) => {
             error!("{failed:#}");
             report::COULD_NOT_LOOK
@@ -96,7 +96,15 @@ pub(crate) async fn reconcile(config: &Config, chore: &Reconcile, out: &mut impl
     }
 }
 
-async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow::Result<Report> {
+/// The same, for who wants to hear why nothing could be looked at.
+///
+/// # Errors
+/// If a server does not answer that everything needs.
+pub(crate) async fn compare(
+    config: &Config,
+    chore: &Reconcile,
+    out: &mut impl Write,
+) -> anyhow::Result<i32> {
     let gate = Gate::for_chore(&config.redis).context("redis.url")?;
     gate.enter().await.context("redis.url")?;
     let topic = match config.broker {
@@ -138,7 +146,7 @@ async fn run(config: &Config, chore: &Reconcile, out: &mut impl Write) -> anyhow
         }
     }
     report.end(out)?;
-    Ok(report)
+    Ok(report.exit_code())
 }
 
 /// What of the topic was no message, or is not to be had in MySQL, somebody has to look at.

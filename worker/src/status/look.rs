@@ -21,46 +21,46 @@ const AT_A_TIME: usize = 64;
 const SALES_MAX: usize = 1000;
 
 /// The ways to the servers.
-pub(super) struct Eyes {
-    pub(super) gate: Gate,
-    pub(super) session: Session,
+pub(crate) struct Eyes {
+    pub(crate) gate: Gate,
+    pub(crate) session: Session,
     /// `None`: there is no broker.
-    pub(super) topics: Option<Topics>,
+    pub(crate) topics: Option<Topics>,
     /// The sales to look at; none: all.
-    pub(super) sids: Vec<String>,
+    pub(crate) sids: Vec<String>,
     /// Whether the orders are counted.
-    pub(super) count_orders: bool,
+    pub(crate) count_orders: bool,
 }
 
 /// What was seen.
 #[derive(Debug)]
-pub(super) struct Look {
-    pub(super) redis: Result<(), String>,
-    pub(super) mysql: Result<(), String>,
-    pub(super) kafka: Option<Result<TopicFigures, String>>,
-    pub(super) sales: BTreeMap<Name, Seen>,
+pub(crate) struct Look {
+    pub(crate) redis: Result<(), String>,
+    pub(crate) mysql: Result<(), String>,
+    pub(crate) kafka: Option<Result<TopicFigures, String>>,
+    pub(crate) sales: BTreeMap<Name, Seen>,
 }
 
 /// A sale's name; numbers in their order, and before all others.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name(Result<u32, ()>, pub(super) String);
+pub(crate) struct Name(Result<u32, ()>, pub(crate) String);
 
 /// What was seen of a sale.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) module: InModule,
+pub(crate) struct Seen {
+    pub(crate) module: InModule,
     /// `None`: there is no stock row, or MySQL is away.
-    pub(super) figures: Option<Figures>,
+    pub(crate) figures: Option<Figures>,
     /// Orders and their units by status, where they were counted.
-    pub(super) orders: Option<Counts>,
+    pub(crate) orders: Option<Counts>,
 }
 
 /// Orders and their units by status.
-pub(super) type Counts = BTreeMap<String, (u64, u64)>;
+pub(crate) type Counts = BTreeMap<String, (u64, u64)>;
 
 /// A sale in the module.
 #[derive(Clone, Debug)]
-pub(super) enum InModule {
+pub(crate) enum InModule {
     Sale(Box<SaleInfo>),
     /// There is none of this name.
     Nothing,
@@ -71,14 +71,23 @@ pub(super) enum InModule {
 // === impl Name ===
 
 impl Name {
-    pub(super) fn new(sid: &str) -> Self {
+    pub(crate) fn new(sid: &str) -> Self {
         let id = sid.parse::<StockId>().map(|id| id.0);
         Self(id.map_err(drop), sid.to_owned())
     }
 
     /// The stock row of the sale, if its name is the number of one.
-    pub(super) fn stock_id(&self) -> Option<StockId> {
+    pub(crate) fn stock_id(&self) -> Option<StockId> {
         self.0.ok().map(StockId)
+    }
+}
+
+// === impl Look ===
+
+impl Look {
+    /// One sale.
+    pub(crate) fn sale(&self, sid: &str) -> Option<&Seen> {
+        self.sales.get(&Name::new(sid))
     }
 }
 
@@ -86,7 +95,7 @@ impl Name {
 
 impl Eyes {
     /// Looks at everything.
-    pub(super) async fn look(&mut self) -> Look {
+    pub(crate) async fn look(&mut self) -> Look {
         let topics = self.topics.clone();
         let kafka = async {
             let topics = topics?;
@@ -198,7 +207,7 @@ impl Seen {
     }
 
     /// The sale in the module, if it was seen there.
-    pub(super) fn info(&self) -> Option<&SaleInfo> {
+    pub(crate) fn info(&self) -> Option<&SaleInfo> {
         match &self.module {
             InModule::Sale(info) => Some(info),
             InModule::Nothing | InModule::Unknown(_) => None,
@@ -206,7 +215,11 @@ impl Seen {
     }
 }
 
-async fn count_orders(
+/// Counts the orders of sales, and their units, by status. Reads every one of them.
+///
+/// # Errors
+/// If MySQL is away.
+pub(crate) async fn count_orders(
     session: &mut Session,
     sids: &[StockId],
 ) -> Result<BTreeMap<StockId, Counts>, crate::mysql::Failure> {

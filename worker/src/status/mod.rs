@@ -11,11 +11,17 @@
 //! nothing, and one statement over rows by their primary key for all sales. Orders are not counted:
 //! the module knows how many of its acceptances MySQL has. An index for counting them by status
 //! would cost the order writer more than the figure is worth; `--orders` counts without one.
+//!
+//! The dashboard looks with the same eyes.
 
 mod look;
 mod row;
 mod show;
 mod topics;
+
+pub(crate) use look::{Counts, Eyes, Look, count_orders};
+pub(crate) use row::{Row, rows};
+pub(crate) use topics::Topics;
 
 use crate::cli::Status;
 use crate::config::{Broker, Config};
@@ -23,12 +29,10 @@ use crate::gate::Gate;
 use crate::mysql::Session;
 use anyhow::{Context, bail};
 use console::Term;
-use look::{Eyes, Look};
 use std::io::{IsTerminal, Write, stdout};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use topics::Topics;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
@@ -83,7 +87,7 @@ async fn once(eyes: &mut Eyes, json: bool) -> anyhow::Result<()> {
 }
 
 fn print(before: &Look, now: &Look, json: bool) -> anyhow::Result<()> {
-    let rows = row::rows(before, now);
+    let rows = rows(before, now);
     let lines = match json {
         true => show::json(now, &rows)?,
         false => show::text(now, rows, usize::MAX),
@@ -139,7 +143,7 @@ async fn watch_on(
 /// Draws over what stands there, so that nothing flickers.
 fn draw(before: &Look, now: &Look) -> anyhow::Result<()> {
     let (height, width) = Term::stdout().size();
-    let lines = show::text(now, row::rows(before, now), height.into());
+    let lines = show::text(now, rows(before, now), height.into());
     let mut screen = String::from("\x1b[H");
     for (n, line) in lines.iter().take(height.into()).enumerate() {
         if n > 0 {

@@ -12,71 +12,71 @@ const STILL_MS: u64 = 5_000;
 
 /// A sale, as it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Row {
-    pub(super) sid: String,
-    pub(super) name: String,
+pub(crate) struct Row {
+    pub(crate) sid: String,
+    pub(crate) name: String,
     /// The state of `SECKILL.INFO`, `none` or `unknown`.
-    pub(super) state: String,
-    pub(super) units: Option<Units>,
-    pub(super) stock: Option<Stock>,
+    pub(crate) state: String,
+    pub(crate) units: Option<Units>,
+    pub(crate) stock: Option<Stock>,
     /// Orders that the module knows to be in MySQL.
-    pub(super) orders: Option<u64>,
-    pub(super) orders_by_status: Option<BTreeMap<String, Count>>,
-    pub(super) rates: Option<Rates>,
+    pub(crate) orders: Option<u64>,
+    pub(crate) orders_by_status: Option<BTreeMap<String, Count>>,
+    pub(crate) rates: Option<Rates>,
     /// What the broker does not have yet; `None` also without a broker.
-    pub(super) to_kafka: Option<Lag>,
+    pub(crate) to_kafka: Option<Lag>,
     /// What MySQL does not have yet.
-    pub(super) to_mysql: Option<Lag>,
+    pub(crate) to_mysql: Option<Lag>,
     /// Acceptances without an order, and the age of the oldest.
-    pub(super) without_order: Option<Lag>,
+    pub(crate) without_order: Option<Lag>,
     /// By how many units the module has more taken than `stock.sale`; `None`: cannot be said now.
-    pub(super) drift: Option<i64>,
+    pub(crate) drift: Option<i64>,
     /// What is wrong, in words.
-    pub(super) wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
 }
 
 /// Units by state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Units {
-    pub(super) total: u64,
-    pub(super) available: u64,
-    pub(super) held: u64,
-    pub(super) sold: u64,
+pub(crate) struct Units {
+    pub(crate) total: u64,
+    pub(crate) available: u64,
+    pub(crate) held: u64,
+    pub(crate) sold: u64,
 }
 
 /// The stock row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Stock {
-    pub(super) count: i64,
-    pub(super) sale: i64,
+pub(crate) struct Stock {
+    pub(crate) count: i64,
+    pub(crate) sale: i64,
 }
 
 /// Orders of one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Count {
-    pub(super) orders: u64,
-    pub(super) units: u64,
+pub(crate) struct Count {
+    pub(crate) orders: u64,
+    pub(crate) units: u64,
 }
 
 /// How often a second, between two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Rates {
-    pub(super) interval_ms: u64,
-    pub(super) tries: f64,
-    pub(super) accepted: f64,
-    pub(super) orders: f64,
+pub(crate) struct Rates {
+    pub(crate) interval_ms: u64,
+    pub(crate) tries: f64,
+    pub(crate) accepted: f64,
+    pub(crate) orders: f64,
 }
 
 /// How far a step is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Lag {
-    pub(super) count: u64,
+pub(crate) struct Lag {
+    pub(crate) count: u64,
     /// The age of the oldest.
-    pub(super) ms: u64,
+    pub(crate) ms: u64,
 }
 
 /// The rows of a look; `before` is an earlier one.
-pub(super) fn rows(before: &Look, now: &Look) -> Vec<Row> {
+pub(crate) fn rows(before: &Look, now: &Look) -> Vec<Row> {
     let sales = now.sales.iter();
     sales
         .map(|(name, seen)| {
@@ -270,6 +270,8 @@ fn wrong(before: Option<&Seen>, seen: &Seen, info: &SaleInfo, row: &Row) -> Vec<
 mod tests {
     use super::*;
     use crate::books::Figures;
+    use crate::gate::Rejected;
+    use crate::options::Options;
 
     fn info() -> SaleInfo {
         SaleInfo {
@@ -292,6 +294,8 @@ mod tests {
             now_ms: 100_000,
             tries: 500,
             accepted: 4,
+            rejected: Rejected::default(),
+            options: Options::DEFAULT,
         }
     }
 

@@ -11,7 +11,7 @@ type Answer = oneshot::Sender<Result<TopicFigures, String>>;
 
 /// Asks the thread. Clones ask the same one.
 #[derive(Clone)]
-pub(super) struct Topics(mpsc::Sender<Answer>);
+pub(crate) struct Topics(mpsc::Sender<Answer>);
 
 // === impl Topics ===
 
@@ -20,7 +20,7 @@ impl Topics {
     ///
     /// # Errors
     /// If the settings make no client, or the operating system gives no thread.
-    pub(super) fn start(kafka: &Kafka) -> anyhow::Result<Self> {
+    pub(crate) fn start(kafka: &Kafka) -> anyhow::Result<Self> {
         let look = TopicLook::new(kafka)?;
         let (questions, answers) = mpsc::channel::<Answer>();
         let name = "kafka-look".to_owned();
@@ -36,7 +36,7 @@ impl Topics {
         Ok(Self(questions))
     }
 
-    pub(super) async fn figures(&self) -> Result<TopicFigures, String> {
+    pub(crate) async fn figures(&self) -> Result<TopicFigures, String> {
         let (answer, figures) = oneshot::channel();
         let asked = self.0.send(answer).is_ok();
         match figures.await {

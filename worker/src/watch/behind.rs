@@ -49,6 +49,8 @@ fn seconds(ms: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Rejected;
+    use crate::options::Options;
 
     /// At ten seconds, with these places, and since when the two steps and an order are waited for.
     fn info(places: [u64; 3], since_ms: [u64; 3]) -> SaleInfo {
@@ -74,6 +76,8 @@ mod tests {
             now_ms: 10_000,
             tries: 0,
             accepted: 0,
+            rejected: Rejected::default(),
+            options: Options::DEFAULT,
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `books.rs` | `status` and `reconcile` |
 //! | `recovery.rs` | what Redis lost and gets back |
 //! | `admin.rs`, `page.rs` | what the worker says of itself, and how it is asked |
+//! | `dashboard.rs`, `screen.rs` | the dashboard, and how it is asked |
 //! | `daemon.rs`, `tls.rs` | start, stop, supervisor, configuration; certificates |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
@@ -29,6 +30,8 @@ mod chores;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod late;
@@ -42,6 +45,8 @@ mod poison;
 mod recovery;
 #[cfg(test)]
 mod road;
+#[cfg(test)]
+mod screen;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]

@@ -73,6 +73,10 @@ impl Shop {
         Worker::start(&self.place, &self.settings).unwrap()
     }
 
+    pub(crate) fn run_with(&self, settings: &Settings) -> Worker {
+        Worker::start(&self.place, settings).unwrap()
+    }
+
     pub(crate) fn stock(&self, sid: u32, count: i64, sale: i64) {
         let sql = format!("INSERT INTO stock VALUES ({sid}, 'Lamp', {count}, {sale}, 0)");
         self.db.query(&sql).unwrap();
