@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker ladder fuzz chaos simulate mutants clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker ladder fuzz chaos simulate mutants screenshots clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -70,6 +70,7 @@ setup: ## Install what building and running need (Debian)
 	@scripts/setup.sh build
 	@scripts/setup.sh run
 	@scripts/setup.sh ladder
+	@scripts/setup.sh browser
 
 kafka: ## Fetch Apache Kafka, once; without it the rest works
 	@scripts/kafka.sh || [ $$? -eq 3 ]
@@ -131,6 +132,14 @@ mutants: ## Break the rules of a sale one by one, and see a test fail: FILE=sale
 	@scripts/setup.sh mutants
 	@PATH="$(tools)/bin:$$PATH" CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_PROFILE_DEV_OPT_LEVEL=1 \
 		cargo mutants -p seckill-sale $(FILE:%=-f %) -o "$(or $(CARGO_TARGET_DIR),target)"
+
+screenshots: ## Look at the dashboard in a browser while a sale sells out, and keep pictures in docs/dashboard/
+	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@scripts/setup.sh browser
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker
+	@SECKILL_PICTURES="$(CURDIR)/docs/dashboard" $(cargo) test --quiet --release -p seckill-worker --test worker browser::
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet

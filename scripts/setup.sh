@@ -8,6 +8,7 @@
 #   scripts/setup.sh maven    what fetches Apache Kafka
 #   scripts/setup.sh mutants  what breaks the rules on purpose, for `make mutants`
 #   scripts/setup.sh bench    what `make bench-module` and `make bench-edge` measure with
+#   scripts/setup.sh browser  what the dashboard is looked at with, and its alert rules are checked with
 #
 # Nothing is started: tests and the demo run servers of their own.
 set -euo pipefail
@@ -72,6 +73,12 @@ java)
 maven)
     need maven "fetches Kafka" type -P mvn
     ;;
+browser)
+    need chromium "opens the dashboard" type -P chromium
+    need chromium-driver "leads it" type -P chromedriver
+    need fonts-dejavu-core "letters for it" test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+    need prometheus "its promtool checks the alert rules" type -P promtool
+    ;;
 bench)
     need redis-server "decides" type -P redis-server
     need redis-tools "sends requests from many connections" type -P redis-benchmark
@@ -90,7 +97,7 @@ mutants)
     fi
     ;;
 *)
-    echo "usage: $0 build|run|ladder|java|maven|mutants|bench" >&2
+    echo "usage: $0 build|run|ladder|java|maven|mutants|bench|browser" >&2
     exit 2
     ;;
 esac

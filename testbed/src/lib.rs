@@ -59,12 +59,14 @@
 //! | `sentinel.rs` | who watches over a primary and its replicas |
 //! | `authority.rs` | certificates for TLS |
 //! | `nginx.rs` | nginx, to compare with |
+//! | `browser.rs` | a browser, to look at our own pages with |
 //! | `cluster.rs` | three Redis servers that share the keys |
 //! | `account.rs` | what the kernel says of a process: its CPU time and its memory |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
 pub mod account;
 mod authority;
+mod browser;
 mod clock;
 mod cluster;
 mod disk;
@@ -85,6 +87,7 @@ mod settings;
 mod tools;
 
 pub use crate::authority::{Authority, Certificate};
+pub use crate::browser::Browser;
 pub use crate::clock::Clock;
 pub use crate::cluster::{Cluster, SlotMove};
 pub use crate::disk::Disk;

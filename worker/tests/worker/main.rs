@@ -11,7 +11,7 @@
 //! | `books.rs` | `status` and `reconcile` |
 //! | `recovery.rs` | what Redis lost and gets back |
 //! | `admin.rs`, `page.rs` | what the worker says of itself, and how it is asked |
-//! | `dashboard.rs`, `screen.rs` | the dashboard, and how it is asked |
+//! | `dashboard.rs`, `screen.rs`, `browser.rs` | the dashboard, and how it is asked |
 //! | `daemon.rs`, `tls.rs` | start, stop, supervisor, configuration; certificates |
 //! | `topic.rs` | what may lie on the topic |
 //! | `late.rs` | what is kept of an order's life, and payments that come too late |
@@ -25,6 +25,8 @@ mod admin;
 mod asleep;
 #[cfg(test)]
 mod books;
+#[cfg(test)]
+mod browser;
 #[cfg(test)]
 mod chores;
 #[cfg(test)]
