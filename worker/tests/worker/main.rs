@@ -11,6 +11,7 @@
 //! | `books.rs` | `status` and `reconcile` |
 //! | `recovery.rs` | what Redis lost and gets back |
 //! | `admin.rs`, `page.rs` | what the worker says of itself, and how it is asked |
+//! | `monitoring.rs` | alert rules and Grafana's dashboard |
 //! | `dashboard.rs`, `screen.rs`, `browser.rs` | the dashboard, and how it is asked |
 //! | `daemon.rs`, `tls.rs` | start, stop, supervisor, configuration; certificates |
 //! | `topic.rs` | what may lie on the topic |
@@ -39,6 +40,8 @@ mod faults;
 mod late;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod monitoring;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
