@@ -4,6 +4,8 @@ import { h, s, write } from "./dom.js";
 import { short, time } from "./words.js";
 
 const MINUTES = 10;
+/** From one mark of the clock to the next. */
+const STEPS_S = [10, 20, 30, 60, 120, 300];
 const [LEFT, RIGHT, TOP, BOTTOM] = [52, 12, 10, 26];
 
 /**
@@ -28,7 +30,8 @@ export function chart({ title, series, stacked = false, value = short, height = 
   const draw = () => {
     const width = Math.max(svg.clientWidth, 200);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    const from = now - MINUTES * 60_000;
+    // As long as there is little to see, it is seen large.
+    const from = Math.max(now - MINUTES * 60_000, Math.min(points[0]?.at ?? now, now - 60_000));
     const seen = points.filter((point) => point.at >= from);
     const highest = Math.max(0, ...seen.map((point) => sum(point, series, stacked)));
     const steps = axis(highest);
@@ -37,11 +40,11 @@ export function chart({ title, series, stacked = false, value = short, height = 
     const y = (n) => height - BOTTOM - (n / top) * (height - TOP - BOTTOM);
     const parts = steps.map((n) => s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(n), y2: y(n) }));
     parts.push(...steps.map((n) => s("text", { class: "tick", x: LEFT - 8, y: y(n) + 4, "text-anchor": "end" }, value(n))));
-    for (let minute = 0; minute <= MINUTES; minute += width < 500 ? 5 : 2) {
-      const at = now - minute * 60_000;
-      const label = minute === 0 ? "now" : `−${minute} min`;
-      const anchor = minute === 0 ? "end" : minute === MINUTES ? "start" : "middle";
-      parts.push(s("text", { class: "tick", x: x(at), y: height - 6, "text-anchor": anchor }, label));
+    const step = STEPS_S.find((s) => (now - from) / 1000 / s <= (width < 500 ? 3 : 6)) * 1000;
+    for (let ago = 0; ago <= now - from; ago += step) {
+      const label = ago === 0 ? "now" : step < 60_000 ? `−${ago / 1000} s` : `−${ago / 60_000} min`;
+      const anchor = ago === 0 ? "end" : x(now - ago) < LEFT + 30 ? "start" : "middle";
+      parts.push(s("text", { class: "tick", x: x(now - ago), y: height - 6, "text-anchor": anchor }, label));
     }
     parts.push(...(stacked ? layers(seen, series, x, y) : lines(seen, series, x, y)));
     const shown = pointed === null ? seen.at(-1) : nearest(seen, from + pointed * (now - from));
@@ -52,7 +55,7 @@ export function chart({ title, series, stacked = false, value = short, height = 
     for (const [key, number] of values) write(number, shown ? value(shown[key]) : "–");
     write(when, pointed !== null && shown ? time(shown.at) : "");
     const said = series.map(([key, label]) => `${label} ${shown ? value(shown[key]) : "not known"}`);
-    svg.setAttribute("aria-label", `${title}, the last ${MINUTES} minutes. Now: ${said.join(", ")}`);
+    svg.setAttribute("aria-label", `${title}, the last minutes. Now: ${said.join(", ")}`);
   };
   const point = (event) => {
     const box = svg.getBoundingClientRect();

@@ -154,8 +154,9 @@ function showFunnel(funnel, sale, orders) {
     write(row.children[1], count(n));
     row.children[2].firstChild.className = colour;
     const share = all > 0 ? Math.min(1, n / all) : 0;
+    row.children[2].firstChild.hidden = n === 0;
     row.children[2].firstChild.style.width = `${share * 100}%`;
-    write(row.children[3], all > 0 && n !== all ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : "");
+    write(row.children[3], n > 0 && n !== all ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : "");
   });
   funnel.title = edge > 0 ? `${count(edge)} of the tries were answered by proxies alone` : "";
 }

@@ -40,9 +40,10 @@ export function short(number) {
   return tenth.format(number);
 }
 
-/** How long, to a tenth of a second below ten seconds. */
+/** How long, as exactly as anybody needs it. */
 export function span(ms) {
   if (ms == null) return "–";
+  if (ms > 0 && ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${tenth.format(ms / 1000)} s`;
   const s = Math.round(ms / 1000);
   if (s < 120) return `${s} s`;
