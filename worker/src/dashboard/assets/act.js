@@ -130,9 +130,19 @@ export async function warm(tools) {
       put("end_ms", given.end, (at) => new Date(at).getTime());
       put("rate", given.rate, Number);
       await act(given.sid, body, tools, `Sale ${given.sid} is in Redis.`);
+      await seen(given.sid);
       location.hash = `#/sale/${given.sid}`;
     },
   });
+}
+
+/** Waits until the worker has looked, so that there is something to show. */
+async function seen(sid) {
+  for (let look = 0; look < 20; look += 1) {
+    const now = await ask(`now?since=${Date.now() * 2}`);
+    if (now.sales.some((sale) => sale.sid === sid)) return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
 }
 
 /** Compares first, shows what differs, and mends it if somebody says so. */
