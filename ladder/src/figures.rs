@@ -4,6 +4,7 @@ use crate::books::{Books, Counters};
 use crate::crowd::Seen;
 use crate::stand::Sale;
 use anyhow::Result;
+use seckill_testbed::median;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -136,18 +137,6 @@ impl Climbed {
 )]
 pub(crate) fn count(value: u64) -> f64 {
     value as f64
-}
-
-/// The one in the middle; sorts them.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let at = |place: usize| values.get(place).copied().unwrap_or_default();
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(at(middle.saturating_sub(1)), at(middle))
-    } else {
-        at(middle)
-    }
 }
 
 #[cfg(test)]

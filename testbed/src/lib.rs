@@ -61,6 +61,7 @@
 //! | `nginx.rs` | nginx, to compare with |
 //! | `browser.rs` | a browser, to look at our own pages with |
 //! | `cluster.rs` | three Redis servers that share the keys |
+//! | `median.rs` | what stands for many rounds of a measurement |
 //! | `account.rs` | what the kernel says of a process: its CPU time and its memory |
 //! | `settings.rs`, `programs.rs` | the configuration and the start of our own programs |
 
@@ -74,6 +75,7 @@ mod home;
 mod identity;
 mod kafka;
 mod mariadb;
+mod median;
 mod nginx;
 mod part;
 mod place;
@@ -93,6 +95,7 @@ pub use crate::cluster::{Cluster, SlotMove};
 pub use crate::disk::Disk;
 pub use crate::kafka::Kafka;
 pub use crate::mariadb::MariaDb;
+pub use crate::median::median;
 pub use crate::nginx::Nginx;
 pub use crate::part::Part;
 pub use crate::place::Place;

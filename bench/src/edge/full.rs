@@ -3,10 +3,11 @@
 use super::Scale;
 use super::stand::Stand;
 use super::wrk::{Seen, Wrk};
-use crate::report::{Measure, Part as Table, Row, Shape, Wanted, median};
+use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Context, Result, ensure};
 use seckill_testbed::account::cpu;
+use seckill_testbed::median;
 use std::iter::zip;
 use std::time::Duration;
 

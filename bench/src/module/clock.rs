@@ -4,10 +4,10 @@
 use super::Scale;
 use super::client::Client;
 use super::sale::{PLENTY, Sale};
-use crate::report::{Measure, Part, Row, Shape, median};
+use crate::report::{Measure, Part, Row, Shape};
 use crate::say;
 use anyhow::{Context, Result, ensure};
-use seckill_testbed::{Place, Redis, User};
+use seckill_testbed::{Place, Redis, User, median};
 use std::process::Command;
 
 const RATE: Measure = Measure {

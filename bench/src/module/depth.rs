@@ -4,12 +4,12 @@ use super::Scale;
 use super::callgrind::Counter;
 use super::client::{BATCH, Batch, Client};
 use super::sale::{self, PLENTY, STRANGERS, Sale};
-use crate::report::{Measure, Part, Row, Shape, Wanted, median};
+use crate::report::{Measure, Part, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Context, Result};
 use redis::Cmd;
 use seckill_load::text;
-use seckill_testbed::{Place, Redis};
+use seckill_testbed::{Place, Redis, median};
 use std::ops::Range;
 
 const AT_FEW: Measure = Measure {

@@ -6,9 +6,10 @@ use super::cases::{CASES, Case, Role};
 use super::client::BATCH;
 use super::dump::Dump;
 use super::sale;
-use crate::report::{Measure, Part, Row, Shape, median};
+use crate::report::{Measure, Part, Row, Shape};
 use crate::say;
 use anyhow::{Context, Result};
+use seckill_testbed::median;
 
 pub(crate) const OURS: &str = "libseckill.so";
 

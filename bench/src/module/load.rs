@@ -3,11 +3,11 @@
 use super::Scale;
 use super::client::Client;
 use super::sale::{PLENTY, Sale, Script};
-use crate::report::{Measure, Part, Row, Shape, Wanted, median};
+use crate::report::{Measure, Part, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Context, Result};
 use seckill_load::text;
-use seckill_testbed::{Part as _, Place, Redis};
+use seckill_testbed::{Part as _, Place, Redis, median};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;

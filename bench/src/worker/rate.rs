@@ -3,9 +3,10 @@
 use super::rivals::{self, Rows};
 use super::stand::Stand;
 use super::{BROKERS, Scale, measure_of};
-use crate::report::{Measure, Part, Row, Shape, Wanted, median};
+use crate::report::{Measure, Part, Row, Shape, Wanted};
 use crate::say;
 use anyhow::Result;
+use seckill_testbed::median;
 
 const RATE: Measure = measure_of("orders_a_second", "orders/s", Shape::Count);
 const CPU: Measure = measure_of("worker_cpu_us", "worker, µs CPU each", Shape::Tenths);
