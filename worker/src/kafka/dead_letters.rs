@@ -3,7 +3,7 @@
 
 use super::producer::{Message, Producer};
 use crate::backoff::Backoff;
-use crate::delivery::Undelivered;
+use crate::delivery::{Receipt, Undelivered};
 use rdkafka::Message as _;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use seckill_protocol::EventId;
@@ -49,6 +49,14 @@ pub(crate) struct Letter<'a> {
     pub(crate) reason: &'a str,
 }
 
+/// A letter that the broker does not have yet.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    letter: &'a Letter<'a>,
+    /// Whether only its beginning is sent.
+    is_cut: bool,
+}
+
 // === impl Letter ===
 
 impl<'a> Letter<'a> {
@@ -89,30 +97,71 @@ impl DeadLetters {
         Self { producer, topic }
     }
 
-    /// Returns when the broker has it: only then may the message be passed. What is too large for the
-    /// topic is cut, because the next message must not wait for it.
-    pub(crate) async fn send(&self, letter: &Letter<'_>) {
-        let mut is_cut = false;
+    /// Returns when the broker has them all: only then may their messages be passed. They are on their
+    /// way together, because a topic full of garbage would else wait for the broker once for each. What
+    /// is too large for the topic is cut, because the next message must not wait for it.
+    pub(crate) async fn send(&self, letters: &[Letter<'_>]) {
+        let mut left: Vec<Attempt<'_>> = letters.iter().map(Attempt::whole).collect();
         let mut backoff = Backoff::for_server();
         loop {
-            let headers = letter.headers(is_cut);
-            let message = Message {
-                topic: &self.topic,
-                key: beginning(letter.key, KEY_BYTES, is_cut),
-                payload: beginning(letter.payload, BEGINNING_BYTES, is_cut),
-                headers: Some(&headers),
-            };
-            let reason = match self.producer.send(message).await.await {
-                Ok(Ok(())) => return,
-                Ok(Err(Undelivered::TooLarge)) if !is_cut => {
-                    is_cut = true;
-                    continue;
-                }
-                Ok(Err(undelivered)) => undelivered.to_string(),
-                Err(_) => "no answer".to_owned(),
-            };
-            warn!("a dead letter is sent again: {reason}");
-            tokio::time::sleep(backoff.pause()).await;
+            let mut under_way = Vec::with_capacity(left.len());
+            for attempt in left {
+                under_way.push((attempt, self.begin(attempt).await));
+            }
+            left = Vec::new();
+            let mut undelivered = None;
+            for (attempt, receipt) in under_way {
+                undelivered = Some(match receipt.await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(Undelivered::TooLarge)) if !attempt.is_cut => {
+                        left.push(attempt.cut());
+                        continue;
+                    }
+                    Ok(Err(undelivered)) => undelivered.to_string(),
+                    Err(_) => "no answer".to_owned(),
+                });
+                left.push(attempt);
+            }
+            if left.is_empty() {
+                return;
+            }
+            if let Some(reason) = undelivered {
+                warn!(
+                    "dead letters are sent again, {} of them: {reason}",
+                    left.len()
+                );
+                tokio::time::sleep(backoff.pause()).await;
+            }
+        }
+    }
+
+    async fn begin(&self, attempt: Attempt<'_>) -> Receipt {
+        let Attempt { letter, is_cut } = attempt;
+        let headers = letter.headers(is_cut);
+        let message = Message {
+            topic: &self.topic,
+            key: beginning(letter.key, KEY_BYTES, is_cut),
+            payload: beginning(letter.payload, BEGINNING_BYTES, is_cut),
+            headers: Some(&headers),
+        };
+        self.producer.send(message).await
+    }
+}
+
+// === impl Attempt ===
+
+impl<'a> Attempt<'a> {
+    const fn whole(letter: &'a Letter<'a>) -> Self {
+        Self {
+            letter,
+            is_cut: false,
+        }
+    }
+
+    const fn cut(self) -> Self {
+        Self {
+            is_cut: true,
+            ..self
         }
     }
 }

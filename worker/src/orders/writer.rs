@@ -2,7 +2,7 @@
 
 use super::StockId;
 use super::alarms::Alarms;
-use super::fold::{Halt, Outcome};
+use super::fold::{Halt, Outcome, Unwritable};
 use super::poison::{Found, IN_A_ROW_MAX};
 use super::progress::{Offsets, Progress};
 use super::pulse::Pulse;
@@ -66,6 +66,14 @@ struct Sorted {
     delivery: Delivery,
     /// The sale, or why the delivery cannot be applied and never will be.
     sale: Result<StockId, String>,
+}
+
+/// A message that is none for us.
+struct Dead {
+    message: Box<OwnedMessage>,
+    /// Which assignment of its partition it was read in.
+    assignment: u64,
+    reason: String,
 }
 
 /// The program is to stop; what was not committed is read again by the next start.
@@ -134,9 +142,11 @@ impl Writer {
         };
         drop(work);
         self.tell(&outcomes);
-        for item in sorted {
-            self.settle(item, &outcomes).await?;
-        }
+        let dead: Vec<Dead> = sorted
+            .into_iter()
+            .filter_map(|item| self.settle(item, &outcomes))
+            .collect();
+        self.bury(dead).await?;
         let halted = i64::try_from(self.memory.halted.count()).unwrap_or(i64::MAX);
         self.figures.sales_halted.set(halted);
         self.offsets.set(&self.memory.progress);
@@ -205,9 +215,7 @@ impl Writer {
                         return Ok(Err(reason));
                     }
                     // Kept before the cursor passes it.
-                    for (rid, reason) in &found.unwritable {
-                        self.keep_poison(sorted, sid, *rid, reason).await?;
-                    }
+                    self.keep_poison(sorted, sid, &found.unwritable).await?;
                     poison.entry(sid).or_default().extend(found.unwritable);
                 }
                 Ok(Ended::Overtaken) => {
@@ -246,38 +254,46 @@ impl Writer {
         }
     }
 
-    /// Puts an acceptance that MySQL takes no order for into the dead topic. Without a broker the
-    /// log and `stock_order_event` have to do.
+    /// Puts acceptances that MySQL takes no order for into the dead topic. Without a broker the log
+    /// and `stock_order_event` have to do.
     async fn keep_poison(
         &self,
         sorted: &[Sorted],
         sid: StockId,
-        rid: EventId,
-        reason: &str,
+        unwritable: &Unwritable,
     ) -> Result<(), Stopped> {
-        let Some(dead_letters) = &self.dead_letters else {
-            return Ok(());
-        };
-        let Some((alone, message)) = sorted.iter().find_map(|item| item.with_event(sid, rid))
-        else {
-            return Ok(());
-        };
-        let sid = sid.to_string();
-        let Ok(payload) = alone.to_json(&sid) else {
-            return Ok(());
-        };
-        let letter = Letter {
-            origin: message,
-            key: sid.as_bytes(),
-            payload: &payload,
-            rid: Some(rid),
-            reason,
-        };
-        tokio::select! {
-            () = dead_letters.send(&letter) => {}
-            () = self.stop.asked() => return Err(Stopped),
+        let named = sid.to_string();
+        let found: Vec<_> = unwritable
+            .iter()
+            .filter_map(|(rid, reason)| {
+                let (alone, message) = sorted.iter().find_map(|item| item.with_event(sid, *rid))?;
+                let payload = alone.to_json(&named).ok()?;
+                Some((*rid, reason, message, payload))
+            })
+            .collect();
+        let letters: Vec<Letter<'_>> = found
+            .iter()
+            .map(|(rid, reason, message, payload)| Letter {
+                origin: message,
+                key: named.as_bytes(),
+                payload,
+                rid: Some(*rid),
+                reason,
+            })
+            .collect();
+        self.send(&letters).await
+    }
+
+    /// Returns when the dead topic has them.
+    async fn send(&self, letters: &[Letter<'_>]) -> Result<(), Stopped> {
+        if let Some(dead_letters) = &self.dead_letters {
+            tokio::select! {
+                () = dead_letters.send(letters) => {}
+                // What was not passed is read, and sent, once more by the next start.
+                () = self.stop.is_over() => return Err(Stopped),
+            }
         }
-        self.figures.dead_letters.inc();
+        self.figures.dead_letters.inc_by(letters.len() as u64);
         Ok(())
     }
 
@@ -341,8 +357,8 @@ impl Writer {
         }
     }
 
-    /// Answers a delivery: its offset, its receipt, or the dead topic.
-    async fn settle(&mut self, item: Sorted, outcomes: &Outcomes) -> Result<(), Stopped> {
+    /// Answers a delivery: by its offset or its receipt. Returns what is to go to the dead topic.
+    fn settle(&mut self, item: Sorted, outcomes: &Outcomes) -> Option<Dead> {
         let Sorted { delivery, sale } = item;
         let outcome = sale.as_ref().ok().and_then(|sid| outcomes.get(sid));
         let homeless = outcome.is_some_and(|outcome| outcome.halt == Some(Halt::NoStock));
@@ -380,7 +396,7 @@ impl Writer {
                 Ok(sid),
             ) => {
                 let (partition, offset) = place(&message);
-                if assignment != self.offsets.assignment(partition) {
+                if !self.is_ours(&message, assignment) {
                     // Its offset is another worker's, or is read once more.
                 } else if applied {
                     self.memory.progress.done(partition, offset);
@@ -395,22 +411,40 @@ impl Writer {
                 },
                 Err(reason),
             ) => {
-                let (partition, offset) = place(&message);
-                warn!("dead letter: partition {partition}, offset {offset}: {reason}");
-                if let Some(dead_letters) = &self.dead_letters {
-                    let letter = Letter::of_message(&message, &reason);
-                    tokio::select! {
-                        () = dead_letters.send(&letter) => {}
-                        () = self.stop.asked() => return Err(Stopped),
-                    }
-                }
-                self.figures.dead_letters.inc();
-                if assignment == self.offsets.assignment(partition) {
-                    self.memory.progress.done(partition, offset);
-                }
+                return Some(Dead {
+                    message,
+                    assignment,
+                    reason,
+                });
+            }
+        }
+        None
+    }
+
+    /// Passes what is no message for us, once the dead topic has it.
+    async fn bury(&mut self, dead: Vec<Dead>) -> Result<(), Stopped> {
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let letters: Vec<Letter<'_>> = dead
+            .iter()
+            .map(|dead| Letter::of_message(&dead.message, &dead.reason))
+            .collect();
+        self.send(&letters).await?;
+        for dead in &dead {
+            let (partition, offset) = place(&dead.message);
+            let reason = &dead.reason;
+            warn!("dead letter: partition {partition}, offset {offset}: {reason}");
+            if self.is_ours(&dead.message, dead.assignment) {
+                self.memory.progress.done(partition, offset);
             }
         }
         Ok(())
+    }
+
+    /// Whether a message was read while its partition was ours as it is now.
+    fn is_ours(&self, message: &OwnedMessage, assignment: u64) -> bool {
+        assignment == self.offsets.assignment(message.partition())
     }
 
     /// Says once that MySQL is away, and waits a little.
