@@ -6,6 +6,7 @@
 use crate::closing::Closing;
 use crate::front::Front;
 use crate::gate::Gate;
+use crate::systemd;
 use crate::upgrade::Inheritance;
 use async_trait::async_trait;
 use pingora_core::listeners::ListenerConfig;
@@ -105,6 +106,7 @@ impl Service for Doors {
         let told = async {
             // A word of a few bytes, at the other end somebody who waits for it.
             let telling = tokio::task::spawn_blocking(move || {
+                systemd::serves();
                 inheritance.as_ref().map(Inheritance::serves);
             });
             let _ = telling.await;

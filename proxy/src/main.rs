@@ -27,7 +27,8 @@
 //! keys by their names, and `live` reads them again when they change; `clock` says when they count.
 //! `site` is what can change while buyers buy, and `shop` who answers what is not turned away.
 //! `doors` opens on the `sockets`, `tls` encrypts, and `preface` is what HTTP/2 begins with. `signals`
-//! says when to stop and `closing` how; `upgrade` hands the sockets to the next process. `print` shows
+//! says when to stop and `closing` how; `upgrade` hands the sockets to the next process, `successor`
+//! starts it, and `systemd` hears which one serves. `print` shows
 //! what is configured, `sales` keeps what belongs to one sale, `throttle` keeps the log readable,
 //! `pauses` says when to try again, and `spelling` which headers a shop could take for each other.
 //! `networks` are lists of them.
@@ -94,6 +95,8 @@ mod spelling;
 mod standing;
 mod statuses;
 mod strange_key;
+mod successor;
+mod systemd;
 mod throttle;
 mod tls;
 mod token;
@@ -119,7 +122,7 @@ use crate::sales::Sales;
 use crate::sentinels::Sentinels;
 use crate::servers::Servers;
 use crate::shop::Watch;
-use crate::signals::Signals;
+use crate::signals::{Deadly, Signals};
 use crate::site::Renewal;
 use crate::sockets::Sockets;
 use crate::throttle::Throttle;
@@ -137,7 +140,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tracing::info;
 
 /// A request is a dozen small allocations, and they show.
@@ -213,7 +216,7 @@ fn is_taken(error: &anyhow::Error) -> bool {
 }
 
 fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Result<()> {
-    let hangups = signals::hangups()?;
+    let deadly = Mutex::new(Deadly::listen()?);
     let addresses = addresses(&config);
     let counters = Arc::new(Counters::new()?);
     let log = Arc::new(Log::start(Arc::clone(&counters)).context("access_log")?);
@@ -231,6 +234,7 @@ fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Re
     let doors: Vec<SocketAddr> = std::iter::once(config.listen).chain(tls_listen).collect();
     let fds = sockets.fds(&doors)?;
     let admin = sockets.copy_of(config.admin)?;
+    let is_replaceable = config.upgrade.is_some();
     let replaced = Arc::new(Notify::new());
     if let Some(path) = &config.upgrade {
         upgrade::offer(path, Arc::clone(&sockets), Arc::clone(&replaced))?;
@@ -309,8 +313,9 @@ fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Re
     server.add_service(doors);
     server.run(RunArgs {
         shutdown_signal: Box::new(Signals {
-            hangups,
+            deadly,
             hangup,
+            is_replaceable,
             replaced,
             closing,
         }),

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -47,10 +47,16 @@ struct Next {
 
 impl Next {
     fn start(stand: &Stand, number: usize) -> Self {
+        Self::start_with(stand, number, None)
+    }
+
+    /// Tells what it does at `notify`, as it would tell systemd.
+    fn start_with(stand: &Stand, number: usize, notify: Option<&Path>) -> Self {
         let folder = stand.proxy.log().parent().unwrap().to_owned();
         let log = folder.join(format!("next-{number}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_seckill-proxy"))
             .env_remove("SECKILL_REDIS_URL")
+            .envs(notify.map(|socket| ("NOTIFY_SOCKET", socket)))
             .arg("--config")
             .arg(folder.join("proxy.toml"))
             .arg("--upgrade")
@@ -143,6 +149,65 @@ fn two_upgrades_refuse_nobody_fail_nobody_and_cut_nothing_off() {
     assert_eq!(ready.status, 200);
     let log = nexts[1].log();
     assert!(log.contains("the process from before leaves"), "{log}");
+}
+
+/// A process that somebody else started.
+struct Foreign(String);
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.0]).status();
+    }
+}
+
+#[test]
+fn sigusr2_replaces_the_process_within_its_service_and_systemd_hears_of_the_new_one() {
+    let folder = Folder::new("usr2");
+    let mut stand = Stand::start_with("usr2", "queue", |s| folder.switch_on(s));
+    stand.create("empty", &["STOCK", "0"]);
+    let socket = folder.0.join("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap();
+    systemd
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let hear = || {
+        let mut bytes = [0; 4096];
+        let length = systemd.recv(&mut bytes).expect("a word to systemd");
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let mut first = Next::start_with(&stand, 1, Some(&socket));
+    let pid = first.child.id().to_string();
+    assert_eq!(hear(), format!("MAINPID={pid}\nREADY=1\n"));
+    eventually("the stand's own is gone", || !stand.proxy.is_running());
+
+    let kill = |name: &str, pid: &str| Command::new("kill").args([name, pid]).status();
+    assert!(kill("-USR2", &pid).unwrap().success());
+    let heard = hear();
+    let second = heard
+        .strip_prefix("MAINPID=")
+        .and_then(|rest| rest.strip_suffix("\nREADY=1\n"));
+    let second = Foreign(second.expect(&heard).to_owned());
+    assert_ne!(second.0, pid);
+    eventually("the first one is gone", || {
+        first.ended().is_some_and(|status| status.success())
+    });
+    assert_eq!(stand.buy("empty", "u7").status, 410);
+
+    // The one that was replaced has said nothing of an end; the one that serves does.
+    assert!(kill("-TERM", &second.0).unwrap().success());
+    assert_eq!(hear(), "STOPPING=1\n");
+}
+
+#[test]
+fn sigusr2_without_a_socket_to_hand_over_changes_nothing() {
+    let stand = Stand::start("usr2-no-socket", "queue");
+    stand.create("empty", &["STOCK", "0"]);
+    signal(&stand, "-USR2");
+    eventually("it is said", || {
+        let log = fs::read_to_string(stand.proxy.log()).unwrap();
+        log.contains("SIGUSR2: the configuration has no upgrade.socket")
+    });
+    assert_eq!(stand.buy("empty", "u7").status, 410);
 }
 
 #[test]
