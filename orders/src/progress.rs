@@ -41,6 +41,8 @@ pub struct Progress {
 struct Partition {
     /// One after the last message seen.
     next: i64,
+    /// The largest `next` that there was: a partition that is read once more begins further back.
+    furthest: i64,
     /// What is left aside of each sale.
     aside: BTreeMap<StockId, Aside>,
 }
@@ -135,7 +137,19 @@ impl Offsets {
 impl Progress {
     /// A message is dealt with.
     pub fn done(&mut self, partition: i32, offset: i64) {
-        self.partitions.entry(partition).or_default().next = offset.saturating_add(1);
+        let partition = self.partitions.entry(partition).or_default();
+        partition.next = offset.saturating_add(1);
+        partition.furthest = partition.next.max(partition.furthest);
+    }
+
+    /// Whether a message has been dealt with before, and comes because its partition is read once more:
+    /// of all that was seen, only what is left aside of a sale has still to be done. `sid` is its sale,
+    /// if it has one.
+    pub fn is_known(&self, partition: i32, offset: i64, sid: Option<StockId>) -> bool {
+        self.partitions.get(&partition).is_some_and(|partition| {
+            let is_aside = sid.is_some_and(|sid| partition.aside.contains_key(&sid));
+            offset < partition.furthest && !is_aside
+        })
     }
 
     /// A message is left aside because its sale stands still; its last event is `last`.
@@ -184,7 +198,7 @@ impl Progress {
     pub fn offsets(&self) -> impl Iterator<Item = (i32, i64)> {
         self.partitions.iter().map(|(number, partition)| {
             let first_aside = partition.aside.values().map(|aside| aside.first).min();
-            (*number, first_aside.unwrap_or(partition.next))
+            (*number, first_aside.unwrap_or(partition.furthest))
         })
     }
 }
@@ -222,6 +236,40 @@ mod tests {
         progress.done(0, 13);
         progress.done(1, 4);
         assert_eq!(offsets(&progress), [(0, 11), (1, 5)]);
+    }
+
+    #[test]
+    fn of_what_is_read_once_more_only_what_was_left_aside_is_new() {
+        let mut progress = Progress::default();
+        assert!(!progress.is_known(0, 10, Some(LAMP)), "nothing was seen");
+        progress.done(0, 10);
+        progress.aside(0, 11, LAMP, at(5));
+        progress.done(0, 12);
+        progress.done(0, 13);
+        let known = |progress: &Progress| -> Vec<i64> {
+            (10..15)
+                .filter(|offset| progress.is_known(0, *offset, Some(SOFA)))
+                .collect()
+        };
+        assert_eq!(known(&progress), [10, 11, 12, 13]);
+        assert!(!progress.is_known(0, 11, Some(LAMP)));
+        assert!(progress.is_known(0, 12, None), "a message of no sale");
+        assert!(!progress.is_known(1, 12, None));
+        // Read again from there.
+        progress.applied(LAMP, at(5));
+        progress.done(0, 11);
+        assert_eq!(known(&progress), [10, 11, 12, 13]);
+        assert!(progress.is_known(0, 11, Some(LAMP)), "it is applied");
+        assert_eq!(
+            offsets(&progress),
+            [(0, 14)],
+            "a restart need not go back as far"
+        );
+        progress.forget(0);
+        assert!(
+            known(&progress).is_empty(),
+            "another worker may have had it"
+        );
     }
 
     #[test]

@@ -51,6 +51,20 @@ impl World {
         }
         let count = count.min(writer.intake.len());
         writer.batch = writer.intake.drain(..count).collect();
+        let (offsets, progress) = (&worker.reader.offsets, &mut writer.progress);
+        writer.batch.retain(|delivery| {
+            let Origin::Topic(offset, assignment) = delivery.origin else {
+                return true;
+            };
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            let is_known = assignment == offsets.assignment(PARTITION)
+                && progress.is_known(PARTITION, offset, Some(SID));
+            if is_known {
+                progress.done(PARTITION, offset);
+            }
+            !is_known
+        });
+        offsets.set(progress);
         writer.locks_stock = false;
         writer.poison.clear();
     }

@@ -19,7 +19,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use seckill_protocol::EventBatch;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -39,6 +39,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long we wait for room at the writer before looking again.
 const WRITER_PAUSE: Duration = Duration::from_millis(2);
+
+/// How often partitions are read once more, at most: each sale that stands still asks for it, and all
+/// that lies behind the first of them comes again.
+const AGAIN_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long the library may take to read on from elsewhere.
 const SEEK_PATIENCE: Duration = Duration::from_secs(5);
@@ -84,10 +88,17 @@ fn consume(
     let mut paused = false;
     // The library keeps a partition paused that went and comes back.
     let mut held: BTreeSet<i32> = BTreeSet::new();
+    let mut again_since: Option<Instant> = None;
     while !stop.is_asked() {
         figures.signs.of_life(Part::Consumer);
         store(&consumer, &kafka.topic, offsets);
-        for (partition, from) in offsets.take_again() {
+        let again = if again_since.is_some_and(|since| since.elapsed() < AGAIN_PAUSE) {
+            BTreeMap::new()
+        } else {
+            offsets.take_again()
+        };
+        for (partition, from) in again {
+            again_since = Some(Instant::now());
             info!("partition {partition} is read again from offset {from}");
             consumer.seek(&kafka.topic, partition, Offset::Offset(from), SEEK_PATIENCE)?;
             waiting

@@ -66,14 +66,26 @@ struct Sorted {
     delivery: Delivery,
     /// The sale, or why the delivery cannot be applied and never will be.
     sale: Result<StockId, String>,
+    /// Whether it was dealt with before, and comes because its partition is read once more.
+    is_known: bool,
 }
 
-/// A message that is none for us.
-struct Dead {
+/// A message that was looked at.
+struct Looked {
     message: Box<OwnedMessage>,
     /// Which assignment of its partition it was read in.
     assignment: u64,
-    reason: String,
+    fate: Fate,
+}
+
+/// What becomes of a message.
+enum Fate {
+    /// Its events are applied.
+    Done,
+    /// Its sale stands still; its last event is this.
+    Aside(StockId, EventId),
+    /// It is none for us.
+    Dead(String),
 }
 
 /// The program is to stop; what was not committed is read again by the next start.
@@ -128,9 +140,12 @@ impl Writer {
         for partition in self.offsets.take_left() {
             self.memory.progress.forget(partition);
         }
-        let sorted: Vec<Sorted> = deliveries.into_iter().map(Sorted::new).collect();
+        let sorted: Vec<Sorted> = deliveries
+            .into_iter()
+            .map(|delivery| self.sort(delivery))
+            .collect();
         let mut work = Work::new();
-        for item in &sorted {
+        for item in sorted.iter().filter(|item| !item.is_known) {
             if let (Ok(sid), Ok((_, batch))) = (&item.sale, &item.delivery.events) {
                 work.entry(*sid).or_default().push(batch);
             }
@@ -142,11 +157,11 @@ impl Writer {
         };
         drop(work);
         self.tell(&outcomes);
-        let dead: Vec<Dead> = sorted
+        let looked: Vec<Looked> = sorted
             .into_iter()
             .filter_map(|item| self.settle(item, &outcomes))
             .collect();
-        self.bury(dead).await?;
+        self.pass(looked).await?;
         let halted = i64::try_from(self.memory.halted.count()).unwrap_or(i64::MAX);
         self.figures.sales_halted.set(halted);
         self.offsets.set(&self.memory.progress);
@@ -357,9 +372,13 @@ impl Writer {
         }
     }
 
-    /// Answers a delivery: by its offset or its receipt. Returns what is to go to the dead topic.
-    fn settle(&mut self, item: Sorted, outcomes: &Outcomes) -> Option<Dead> {
-        let Sorted { delivery, sale } = item;
+    /// Answers a relay that waits. Returns what becomes of a message.
+    fn settle(&mut self, item: Sorted, outcomes: &Outcomes) -> Option<Looked> {
+        let Sorted {
+            delivery,
+            sale,
+            is_known,
+        } = item;
         let outcome = sale.as_ref().ok().and_then(|sid| outcomes.get(sid));
         let homeless = outcome.is_some_and(|outcome| outcome.halt == Some(Halt::NoStock));
         let sale = if homeless {
@@ -379,6 +398,7 @@ impl Writer {
                 };
                 // A relay that stopped waiting asks again.
                 let _ = receipt.send(answer);
+                None
             }
             (Origin::Relay(receipt), Err(reason)) => {
                 let sid = delivery
@@ -387,59 +407,73 @@ impl Writer {
                 let cause = format!("stands still: {reason}");
                 self.memory.halted.raise(&sid, Halt::NoStock.kind(), &cause);
                 let _ = receipt.send(Err(Undelivered::Halted));
+                None
             }
             (
                 Origin::Topic {
                     message,
                     assignment,
                 },
-                Ok(sid),
-            ) => {
-                let (partition, offset) = place(&message);
-                if !self.is_ours(&message, assignment) {
-                    // Its offset is another worker's, or is read once more.
-                } else if applied {
-                    self.memory.progress.done(partition, offset);
-                } else {
-                    self.memory.progress.aside(partition, offset, sid, last);
-                }
-            }
-            (
-                Origin::Topic {
-                    message,
-                    assignment,
+                sale,
+            ) => Some(Looked {
+                message,
+                assignment,
+                fate: match sale {
+                    _ if is_known || applied => Fate::Done,
+                    Ok(sid) => Fate::Aside(sid, last),
+                    Err(reason) => Fate::Dead(reason),
                 },
-                Err(reason),
-            ) => {
-                return Some(Dead {
-                    message,
-                    assignment,
-                    reason,
-                });
-            }
+            }),
         }
-        None
     }
 
-    /// Passes what is no message for us, once the dead topic has it.
-    async fn bury(&mut self, dead: Vec<Dead>) -> Result<(), Stopped> {
-        if dead.is_empty() {
-            return Ok(());
-        }
-        let letters: Vec<Letter<'_>> = dead
-            .iter()
-            .map(|dead| Letter::of_message(&dead.message, &dead.reason))
-            .collect();
+    /// Passes messages, in their order; what is none for us when the dead topic has it.
+    async fn pass(&mut self, looked: Vec<Looked>) -> Result<(), Stopped> {
+        let letters: Vec<Letter<'_>> = looked.iter().filter_map(Looked::letter).collect();
         self.send(&letters).await?;
-        for dead in &dead {
-            let (partition, offset) = place(&dead.message);
-            let reason = &dead.reason;
-            warn!("dead letter: partition {partition}, offset {offset}: {reason}");
-            if self.is_ours(&dead.message, dead.assignment) {
+        for Looked {
+            message,
+            assignment,
+            fate,
+        } in &looked
+        {
+            let (partition, offset) = (message.partition(), message.offset());
+            if let Fate::Dead(reason) = fate {
+                warn!("dead letter: partition {partition}, offset {offset}: {reason}");
+            }
+            if !self.is_ours(message, *assignment) {
+                // Its offset is another worker's, or is read once more.
+            } else if let Fate::Aside(sid, last) = fate {
+                self.memory.progress.aside(partition, offset, *sid, *last);
+            } else {
                 self.memory.progress.done(partition, offset);
             }
         }
         Ok(())
+    }
+
+    fn sort(&self, delivery: Delivery) -> Sorted {
+        let sale = match &delivery.events {
+            Ok((sid, _)) => sid.parse::<StockId>().map_err(|error| error.to_string()),
+            Err(reason) => Err(reason.clone()),
+        };
+        let sid = sale.as_ref().ok().copied();
+        let is_known = match &delivery.origin {
+            Origin::Topic {
+                message,
+                assignment,
+            } => {
+                let (partition, offset) = (message.partition(), message.offset());
+                self.is_ours(message, *assignment)
+                    && self.memory.progress.is_known(partition, offset, sid)
+            }
+            Origin::Relay(_) => false,
+        };
+        Sorted {
+            delivery,
+            sale,
+            is_known,
+        }
     }
 
     /// Whether a message was read while its partition was ours as it is now.
@@ -475,14 +509,6 @@ impl Writer {
 // === impl Sorted ===
 
 impl Sorted {
-    fn new(delivery: Delivery) -> Self {
-        let sale = match &delivery.events {
-            Ok((sid, _)) => sid.parse::<StockId>().map_err(|error| error.to_string()),
-            Err(reason) => Err(reason.clone()),
-        };
-        Self { delivery, sale }
-    }
-
     /// An event of its sale, alone, and the message that brought it.
     fn with_event(&self, sid: StockId, id: EventId) -> Option<(EventBatch, &OwnedMessage)> {
         let (Ok(sale), Ok((_, batch)), Origin::Topic { message, .. }) =
@@ -502,13 +528,20 @@ impl Sorted {
     }
 }
 
+// === impl Looked ===
+
+impl Looked {
+    fn letter(&self) -> Option<Letter<'_>> {
+        match &self.fate {
+            Fate::Dead(reason) => Some(Letter::of_message(&self.message, reason)),
+            Fate::Done | Fate::Aside(..) => None,
+        }
+    }
+}
+
 fn count_events(delivery: &Delivery) -> usize {
     delivery
         .events
         .as_ref()
         .map_or(1, |(_, batch)| batch.events.len())
-}
-
-fn place(message: &OwnedMessage) -> (i32, i64) {
-    (message.partition(), message.offset())
 }
