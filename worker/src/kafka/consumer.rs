@@ -5,6 +5,7 @@
 
 use super::for_consumer;
 use super::reader::{Reader, numbers};
+use super::reread::Rereads;
 use crate::config::Kafka;
 use crate::delivery::{Delivery, Origin};
 use crate::figures::Figures;
@@ -19,7 +20,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use seckill_protocol::EventBatch;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -39,10 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long we wait for room at the writer before looking again.
 const WRITER_PAUSE: Duration = Duration::from_millis(2);
-
-/// How often partitions are read once more, at most: each sale that stands still asks for it, and all
-/// that lies behind the first of them comes again.
-const AGAIN_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long the library may take to read on from elsewhere.
 const SEEK_PATIENCE: Duration = Duration::from_secs(5);
@@ -88,17 +85,11 @@ fn consume(
     let mut paused = false;
     // The library keeps a partition paused that went and comes back.
     let mut held: BTreeSet<i32> = BTreeSet::new();
-    let mut again_since: Option<Instant> = None;
+    let mut rereads = Rereads::default();
     while !stop.is_asked() {
         figures.signs.of_life(Part::Consumer);
         store(&consumer, &kafka.topic, offsets);
-        let again = if again_since.is_some_and(|since| since.elapsed() < AGAIN_PAUSE) {
-            BTreeMap::new()
-        } else {
-            offsets.take_again()
-        };
-        for (partition, from) in again {
-            again_since = Some(Instant::now());
+        for (partition, from) in rereads.begin(offsets, Instant::now()) {
             info!("partition {partition} is read again from offset {from}");
             consumer.seek(&kafka.topic, partition, Offset::Offset(from), SEEK_PATIENCE)?;
             waiting
@@ -133,6 +124,9 @@ fn consume(
         let left = reader.take_left();
         waiting
             .retain(|delivery| place(delivery).is_none_or(|(number, _)| !left.contains(&number)));
+        for partition in left {
+            rereads.leave(partition, Instant::now());
+        }
         if reader.take_came() && !paused {
             resume(&consumer, &mut held)?;
         }
@@ -142,6 +136,7 @@ fn consume(
         match polled {
             None => {}
             Some(Ok(message)) => {
+                rereads.read(message.partition(), message.offset(), Instant::now());
                 let assignment = offsets.assignment(message.partition());
                 waiting.push_back(read(&message, assignment));
             }

@@ -8,6 +8,7 @@
 //! | `letters.rs` | reads them again, for a person |
 //! | `consumer.rs` | the topic to the order writer |
 //! | `reader.rs` | partitions that come and go |
+//! | `reread.rs` | when a partition is read once more |
 //! | `stall.rs` | partitions that stand still |
 //! | `probe.rs` | whether the brokers are there |
 //! | `look.rs` | a look at the topics from outside the group |
@@ -19,6 +20,7 @@ mod look;
 mod probe;
 mod producer;
 mod reader;
+mod reread;
 mod stall;
 mod topics;
 
