@@ -9,6 +9,7 @@
 #   scripts/setup.sh mutants  what breaks the rules on purpose, for `make mutants`
 #   scripts/setup.sh bench    what `make bench-module` and `make bench-edge` measure with
 #   scripts/setup.sh browser  what the dashboard is looked at with, and its alert rules are checked with
+#   scripts/setup.sh package  what makes a package for Debian
 #
 # Nothing is started: tests and the demo run servers of their own.
 set -euo pipefail
@@ -79,6 +80,10 @@ browser)
     need fonts-dejavu-core "letters for it" test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
     need prometheus "its promtool checks the alert rules" type -P promtool
     ;;
+package)
+    need dpkg-dev "finds out which libraries a package needs" type -P dpkg-shlibdeps
+    need binutils "takes from programs what only debuggers read" type -P strip
+    ;;
 bench)
     need redis-server "decides" type -P redis-server
     need redis-tools "sends requests from many connections" type -P redis-benchmark
@@ -97,7 +102,7 @@ mutants)
     fi
     ;;
 *)
-    echo "usage: $0 build|run|ladder|java|maven|mutants|bench|browser" >&2
+    echo "usage: $0 build|run|ladder|java|maven|mutants|bench|browser|package" >&2
     exit 2
     ;;
 esac

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a worker may be silent. In `conf/seckill-worker.service` it is two minutes; nobody who
+/// How long a worker may be silent. In `conf/systemd/seckill-worker.service` it is two minutes; nobody who
 /// watches rounds wants to wait for that. A frozen worker is silent for less.
 const SILENT_MAX: Duration = Duration::from_secs(20);
 
