@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker ladder fuzz chaos simulate mutants screenshots clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker ladder fuzz chaos simulate mutants screenshots install deb clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
@@ -51,6 +51,8 @@ test: setup kafka ## Everything that has to pass: format, lints, all tests
 		echo "== tests of the module once more, in mode $$mode"; \
 		SECKILL_TEST_MODE=$$mode $(real) --test module -- --test-threads=4 || exit; \
 	done
+	@echo "== the package"
+	@scripts/check-package.sh $(bin)
 
 build: ## Compile everything
 	@scripts/setup.sh build
@@ -71,6 +73,7 @@ setup: ## Install what building and running need (Debian)
 	@scripts/setup.sh run
 	@scripts/setup.sh ladder
 	@scripts/setup.sh browser
+	@scripts/setup.sh package
 
 kafka: ## Fetch Apache Kafka, once; without it the rest works
 	@scripts/kafka.sh || [ $$? -eq 3 ]
@@ -140,6 +143,13 @@ screenshots: ## Look at the dashboard in a browser while a sale sells out, and k
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker
 	@SECKILL_PICTURES="$(CURDIR)/docs/dashboard" $(cargo) test --quiet --release -p seckill-worker --test worker browser::
+
+install: build ## Install programs, module, configurations and units: PREFIX=/usr/local DESTDIR= SYSCONF=/etc UNITS=/etc/systemd/system
+	@scripts/install.sh $(bin)
+
+deb: build ## Make a package for Debian in this folder: OUT=.
+	@scripts/setup.sh package
+	@scripts/deb.sh $(bin) $(or $(OUT),.)
 
 clean: ## Delete what was compiled
 	@cargo clean --quiet
