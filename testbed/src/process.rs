@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -135,6 +135,28 @@ impl Process {
         self.await_ready()
     }
 
+    /// Sends a signal at which the process starts its own successor and then ends, and follows the
+    /// successor.
+    pub(crate) fn hand_over(&mut self, signal: Signal) -> Result<()> {
+        let old = self.pid();
+        let since = Instant::now();
+        self.signal(signal)?;
+        let mut successor = None;
+        while self.ended()?.is_none() {
+            if since.elapsed() > self.plan.ready_within {
+                bail!("{} does not hand over. {}", self.name(), self.log_tail());
+            }
+            // Its child as long as it is there; nobody's after that.
+            successor = children_of(old).first().copied().or(successor);
+            thread::sleep(LOOK_EVERY);
+        }
+        let successor = successor.with_context(|| format!("{} left nobody", self.name()))?;
+        let identity = Identity::of(successor)?;
+        self.plan.home.remember_occupant(identity)?;
+        self.body = Body::Adopted(identity);
+        self.await_ready()
+    }
+
     /// What the present process has logged.
     pub(crate) fn log_since_start(&self) -> Result<String> {
         let mut log = File::open(self.log())?;
@@ -222,6 +244,17 @@ impl Drop for Process {
             self.stop()
         };
     }
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    let children = threads.flatten().filter_map(|thread| {
+        let pids = fs::read_to_string(thread.path().join("children")).ok()?;
+        pids.split_whitespace().next()?.parse().ok()
+    });
+    children.collect()
 }
 
 fn spawn(place: &Place, plan: &Plan) -> Result<(Body, u64)> {

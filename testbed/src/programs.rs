@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use rustix::process::Signal;
 
 use crate::part::{Part, Seal};
 use crate::place::Place;
@@ -193,6 +194,15 @@ impl Proxy {
     /// If the file cannot be written.
     pub fn rewrite(&self, settings: &Settings) -> Result<()> {
         write_proxy(settings, &self.folder, &self.port, &self.admin).map(drop)
+    }
+
+    /// Has it replace itself by the program that is there now (SIGUSR2), which takes an
+    /// `upgrade.socket` in its settings, and waits until the old process has ended.
+    ///
+    /// # Errors
+    /// If that does not come about.
+    pub fn replace(&mut self) -> Result<()> {
+        self.process.hand_over(Signal::USR2)
     }
 
     /// Where it listens, `host:port`.
