@@ -91,6 +91,15 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     rest.split_once(after).map(|(found, _)| found)
 }
 
+/// Says that it is over, also when an assertion fails: whoever waits for it is joined then.
+struct AtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Starts again what ends, as systemd does with Redis.
 fn keep_alive(nodes: &[Mutex<Box<dyn Part + Send>>], over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
@@ -173,6 +182,7 @@ fn every_part_is_replaced_in_the_middle_of_a_sale_and_nobody_loses_anything() {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| keep_alive(&redis, &over));
+        let _over = AtTheEnd(&over);
         let buyers: Vec<_> = (0..4)
             .map(|number| {
                 let heard = Arc::clone(&heard);
@@ -198,7 +208,6 @@ fn every_part_is_replaced_in_the_middle_of_a_sale_and_nobody_loses_anything() {
         for buyer in buyers {
             buyer.join().unwrap();
         }
-        over.store(true, Ordering::Relaxed);
     });
     assert!(
         started.iter().zip(pids()).all(|(old, new)| *old != new),
