@@ -37,6 +37,10 @@ for program in proxy worker; do
     "$root/usr/bin/seckill-$program" --config "$scratch/$program.toml" --test >"$scratch/said" 2>&1 ||
         fail "$program.toml: $(cat "$scratch/said")"
 done
+for program in proxy worker; do
+    grep -A 1 '^\[admin\]$' "$root/etc/seckill/$program.toml" | grep -q '^listen = "127.0.0.1:' ||
+        fail "the installed $program.toml does not say where to ask how it is"
+done
 grep -q '^socket = "/run/seckill-proxy/upgrade.sock"' "$root/etc/seckill/proxy.toml" ||
     fail "the installed proxy.toml has no socket for an upgrade"
 "$root/usr/bin/seckill-load" --version >/dev/null || fail "seckill-load does not start"

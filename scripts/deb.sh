@@ -19,7 +19,8 @@ root=$scratch/root
 mkdir -p "$root/DEBIAN"
 
 DESTDIR=$root PREFIX=/usr SYSCONF=/etc UNITS=/lib/systemd/system scripts/install.sh "$built" >/dev/null
-strip --strip-debug "$root"/usr/bin/* "$root"/usr/lib/redis/modules/*
+programs=("$root"/usr/bin/seckill-{proxy,worker,load} "$root"/usr/lib/redis/modules/libseckill.so)
+strip --strip-debug "${programs[@]}"
 gzip -9n <<EOF >"$root/usr/share/doc/seckill/changelog.gz"
 seckill ($version) stable; urgency=medium
 
@@ -32,7 +33,7 @@ EOF
 mkdir -p "$scratch/debian"
 printf 'Source: seckill\n\nPackage: seckill\nArchitecture: any\n' >"$scratch/debian/control"
 depends=$(cd "$scratch" &&
-    dpkg-shlibdeps -O --ignore-missing-info root/usr/bin/* root/usr/lib/redis/modules/* 2>/dev/null |
+    dpkg-shlibdeps -O --ignore-missing-info "${programs[@]}" 2>/dev/null |
     sed -n 's/^shlibs:Depends=//p')
 
 cat >"$root/DEBIAN/control" <<EOF
@@ -89,5 +90,5 @@ chmod 755 "$root"/DEBIAN/{postinst,prerm,postrm}
 
 mkdir -p "$out"
 package=$out/seckill_${version}_$architecture.deb
-dpkg-deb --root-owner-group --build "$root" "$package" >/dev/null
+dpkg-deb -Zxz -z1 --root-owner-group --build "$root" "$package" >/dev/null
 echo "$package"

@@ -44,13 +44,19 @@ trap 'rm -rf "$scratch"' EXIT
 for program in seckill-proxy seckill-worker seckill-load; do
     put 755 "$built/$program" "$prefix/bin/$program"
 done
+put 755 scripts/upgrade-redis.sh "$prefix/bin/seckill-upgrade-redis"
 put 644 "$built/libseckill.so" "$modules/libseckill.so"
 
-# The unit has a folder where two proxies can meet, so that one can be replaced from the first day.
+# The unit has a folder where two proxies can meet, so that one can be replaced from the first day; and
+# both can be asked on loopback how they are.
 sed -e 's/^#\(\[upgrade\]\)$/\1/' -e 's/^#\(socket = "\/run\/seckill-proxy\/\)/\1/' \
+    -e 's/^#\(\[admin\]\)$/\1/' -e 's/^#\(listen = "127.0.0.1:9100"\)$/\1/' \
     conf/proxy.toml >"$scratch/proxy.toml"
-put_configuration "$scratch/proxy.toml" "$sysconf/seckill/proxy.toml"
-put_configuration conf/worker.toml "$sysconf/seckill/worker.toml"
+sed -e 's/^#\(\[admin\]\)$/\1/' -e 's/^#\(listen = "127.0.0.1:9102"\)$/\1/' \
+    conf/worker.toml >"$scratch/worker.toml"
+for program in proxy worker; do
+    put_configuration "$scratch/$program.toml" "$sysconf/seckill/$program.toml"
+done
 
 for unit in seckill-proxy seckill-worker; do
     sed -e "s:=/usr/bin/:=$prefix/bin/:" -e "s:/etc/seckill/:$sysconf/seckill/:" \

@@ -4,7 +4,7 @@
 # taken its place. Nothing that a buyer was told is lost: a primary hands over only when its replica has
 # everything. Buyers of one primary's sales are told to ask again for about a second.
 #
-#   scripts/upgrade-redis.sh redis://user:password@host:port/      any node of the cluster
+#   seckill-upgrade-redis redis://user:password@host:port/         any node of the cluster
 #
 # The user needs +cluster +role +info +shutdown. A node is stopped with SHUTDOWN; whatever looks after it
 # has to start it again (Debian's unit does: Restart=always). Put the new libseckill.so in its place on
