@@ -265,6 +265,40 @@ fn events_that_the_broker_lost_are_sent_again_while_the_sale_goes_on() {
     shop.assert_books_close(1001);
 }
 
+/// Nobody can send again what is missing: the partition is read once more, and garbage that lies there,
+/// too, must not be written down each time.
+#[test]
+fn a_partition_is_read_once_more_and_no_letter_is_written_twice() {
+    const GARBAGE: usize = 300;
+    let Some(shop) = Shop::with_kafka("once-more") else {
+        return;
+    };
+    let worker = shop.run();
+    await_topics(&shop);
+    shop.stock(1, 100, 0);
+    shop.stock(2, 100, 0);
+    let mut payloads = vec![events(1, 1, 3), events(1, 6, 8)];
+    payloads.extend((0..GARBAGE).map(|n| format!("garbage {n}").into_bytes()));
+    payloads.push(events(2, 1, 3));
+    send(&shop, "k", &payloads);
+    await_live(&shop, 2, 2);
+    await_live(&shop, 1, 2);
+    let again = "partition 0 is read again from offset 1";
+    await_true(again, || shop.log_of(&worker).contains(again));
+
+    // What was missing comes from elsewhere; what lies behind it is on the topic and nowhere else.
+    send(&shop, "k", &[events(1, 4, 5), events(2, 4, 5)]);
+    await_live(&shop, 1, 7);
+    await_live(&shop, 2, 4);
+    let consumer: BaseConsumer = config(&shop).create().unwrap();
+    let (first, next) = consumer.fetch_watermarks(DEAD, 0, PATIENCE).unwrap();
+    let letters = usize::try_from(next - first).unwrap();
+    assert_eq!(letters, GARBAGE);
+    let offset = |letter: &OwnedMessage| header(letter, "offset").parse().unwrap();
+    let origins: Vec<usize> = dead_letters(&shop, letters).iter().map(offset).collect();
+    assert_eq!(origins, (2..GARBAGE + 2).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_sale_that_stands_still_goes_on_when_its_cause_is_mended() {
     let Some(shop) = Shop::with_kafka("mended") else {
