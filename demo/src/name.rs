@@ -12,6 +12,8 @@ pub(crate) enum Name {
     Shop,
     Worker,
     Proxy,
+    /// The proxy that browsers go to.
+    Page,
 }
 
 // === impl Name ===
@@ -25,6 +27,7 @@ impl fmt::Display for Name {
             Self::Shop => "shop",
             Self::Worker => "worker",
             Self::Proxy => "proxy",
+            Self::Page => "page",
         })
     }
 }

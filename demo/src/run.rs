@@ -78,5 +78,5 @@ async fn set_stage(
 ) -> Result<Stage> {
     let (place, say) = (Place::at(folder)?, say.clone());
     let (with_cluster, stock) = (options.cluster, options.stock);
-    spawn_blocking(move || Stage::set(&place, with_kafka, with_cluster, stock, &say)).await?
+    spawn_blocking(move || Stage::set(&place, with_kafka, with_cluster, false, stock, &say)).await?
 }

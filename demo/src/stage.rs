@@ -6,7 +6,8 @@ use crate::name::Name;
 use crate::say::Say;
 use anyhow::{Context, Result, anyhow, bail};
 use seckill_testbed::{
-    Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
+    Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, Storefront, User,
+    Worker,
 };
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub(crate) struct Stage {
 pub(crate) struct Addresses {
     /// Where buyers go.
     pub(crate) proxies: Vec<String>,
+    /// Where buyers with a browser go, if there is a page for them.
+    pub(crate) page: Option<String>,
     /// `host:port`
     pub(crate) shop: String,
     /// With the name and the password of the operator; of a cluster, every node.
@@ -52,18 +55,27 @@ pub(crate) struct Addresses {
 impl Stage {
     /// Starts everything in `place` and opens a sale of `stock` units.
     ///
+    /// With a page, browsers can buy, too.
+    ///
     /// A sale that is open there from before goes on as it is.
     pub(crate) fn set(
         place: &Place,
         with_kafka: bool,
         with_cluster: bool,
+        with_page: bool,
         stock: u32,
         say: &Say,
     ) -> Result<Self> {
         let (redis, mariadb, kafka) = servers(place, with_kafka, with_cluster, say)?;
 
         let began = Instant::now();
-        let shop = SampleShop::start(place)?;
+        let proxy_settings = redis.told_to(Settings::proxy(redis.first()?)?);
+        let (shop, page) = if with_page {
+            let front = Storefront::start(place, &proxy_settings)?;
+            (front.shop, Some(front.proxy))
+        } else {
+            (SampleShop::start(place)?, None)
+        };
         say.ready("shop", &at(&shop.address(), &shop), began);
 
         let mut settings = redis.told_to(Settings::worker(redis.first()?, &mariadb)?);
@@ -84,8 +96,7 @@ impl Stage {
             say.ready("worker", &at(road, &worker), began);
             parts.push((Name::Worker, boxed(worker)));
         }
-        let settings = redis.told_to(Settings::proxy(redis.first()?)?);
-        let settings = settings.with("shop.upstream", shop.address());
+        let settings = proxy_settings.with("shop.upstream", shop.address());
         let mut proxies = Vec::new();
         for _ in 0..redis.programs() {
             let began = Instant::now();
@@ -97,12 +108,14 @@ impl Stage {
 
         let addresses = Addresses {
             proxies,
+            page: page.as_ref().map(Proxy::url),
             shop: shop.address(),
             redis: redis.urls(),
             mysql_url: mariadb.url(),
             kafka: kafka.as_ref().map(Kafka::brokers),
         };
         let redis_away = redis.away();
+        parts.extend(page.map(|page| (Name::Page, boxed(page))));
         parts.push((Name::Shop, boxed(shop)));
         parts.extend(kafka.map(|kafka| (Name::Kafka, boxed(kafka))));
         parts.push((Name::MariaDb, boxed(mariadb)));

@@ -19,11 +19,14 @@ pub(crate) fn up() -> Result<()> {
     let say = Say::default();
     let place = Place::detached(FOLDER)?;
     let with_kafka = with_kafka(Broker::Auto, &say)?;
-    let stage = Stage::set(&place, with_kafka, false, STOCK, &say)
+    let stage = Stage::set(&place, with_kafka, false, true, STOCK, &say)
         .context("`up` begins where it left off when it is called again; `down` stops what runs")?;
     say.line(table(&stage)?.to_string());
     for command in commands(&stage.addresses)? {
         say.line(format!("\n  {command}"));
+    }
+    if let Some(page) = &stage.addresses.page {
+        say.line(format!("\n  in a browser: {page}/"));
     }
     say.line("");
     Ok(())
@@ -41,6 +44,7 @@ fn table(stage: &Stage) -> Result<Table> {
             Name::Kafka => addresses.kafka.clone().unwrap_or_default(),
             Name::Shop => format!("http://{}", addresses.shop),
             Name::Proxy => first(&addresses.proxies).to_owned(),
+            Name::Page => addresses.page.clone().unwrap_or_default(),
             Name::Worker => "listens nowhere".to_owned(),
         };
         table.add_row([name.to_string(), address, part.pid().to_string()]);
@@ -111,6 +115,7 @@ mod tests {
     fn commands_are_ready_to_paste() {
         let addresses = Addresses {
             proxies: vec!["http://127.0.0.1:8080".to_owned()],
+            page: None,
             shop: "127.0.0.1:8000".to_owned(),
             redis: vec!["redis://operator:secret@127.0.0.1:6379/".to_owned()],
             mysql_url: "mysql://seckill:hidden@127.0.0.1:3306/seckill".to_owned(),

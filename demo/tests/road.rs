@@ -224,6 +224,14 @@ fn up_heals_what_was_killed_and_down_stops_it() {
         pasted(&text, "mariadb --host").contains("alice\t1\theld")
     });
 
+    // A browser's first page is there, and so is what it consists of.
+    let page = text.split("in a browser: ").nth(1).unwrap().trim();
+    for path in ["", "seckill/1001", "checkout/1001", "page/buy.js"] {
+        let words = ["--silent", "--fail", &format!("{page}{path}")];
+        let output = Command::new("curl").args(words).output().unwrap();
+        assert!(output.status.success(), "{page}{path}");
+    }
+
     let (redis, proxy, worker) = (up.pid("redis"), up.pid("proxy"), up.pid("worker"));
     for pid in [redis, proxy] {
         assert!(

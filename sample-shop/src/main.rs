@@ -1,46 +1,57 @@
 //! A shop of a few pages, to stand behind the proxy in the demo and in tests.
 //!
-//! * `GET /`: the product
-//! * `POST /seckill/{sid}`, `POST /checkout/{sid}`: the checkout of a route in mode `forward`; answers what it was told, in
-//!   `told` with everything that is needed to check a signature (`docs/verify.md`).
-//!   `?answer=409` makes it answer that, `?delay_ms=500` makes it slow
+//! * `GET /`: the ways to buy; `GET /seckill/{sid}`, `GET /checkout/{sid}`: the buyer's page, which
+//!   buys from its own path
+//! * `POST /seckill/{sid}`, `POST /checkout/{sid}`: the checkout of a route in mode `forward`
+//! * `POST /pay/{route}/{sid}/{rid}`: the buyer pays, and the shop confirms it at the proxy
 //! * `GET /orders`: how often each reservation was checked out
 //! * `GET /echo`, any method: the request as it arrived, to see what the proxy changes, and at which
 //!   address, to see which of several shops was asked
 //! * `GET /health`: 200, until `POST /health?answer=503` makes it answer that
 //!
-//! It checks nothing out without the proxy's word. A real shop would also answer a reservation that
-//! comes again as it did the first time; this one counts instead.
+//! With `--proxy` and `--keys` it is a shop as `docs/shop.md` explains it: it gives its visitors a
+//! signed cookie, believes what the proxy has signed, and takes payments. Without them it is for
+//! tests: anybody's word counts, a checkout answers what it was told, in `told` with everything that
+//! is needed to check a signature, `?answer=409` makes it answer that, and `?delay_ms=500` makes it
+//! slow.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `pages.rs`, `page/` | the pages |
+//! | `buyer.rs` | who buys: a signed cookie |
+//! | `checkout.rs`, `verify.rs` | what the proxy has granted becomes an order |
+//! | `pay.rs`, `gate.rs` | what is paid for is confirmed |
 #![forbid(unsafe_code)]
 
-use anyhow::Context;
+mod buyer;
+mod checkout;
+mod gate;
+mod pages;
+mod pay;
+mod verify;
+
+use crate::buyer::Guests;
+use crate::checkout::Checkout;
+use crate::gate::Gate;
+use crate::verify::Verifier;
+use anyhow::{Context, Result, ensure};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get, post};
 use clap::Parser;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// After SIGTERM: how long requests under way may take to finish.
 const GRACE: Duration = Duration::from_secs(3);
-
-const PAGE: &str = r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>The sample shop</title>
-<h1>One very good kettle</h1>
-<p>Its flash sale is number 1001.</p>
-<form method="post" action="/seckill/1001"><button>Buy</button></form>
-</html>
-"#;
 
 /// A small shop.
 #[derive(Parser)]
@@ -49,16 +60,19 @@ struct Arguments {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// Where the proxy listens, to confirm there what is paid for
+    #[arg(long, value_name = "HOST:PORT", requires = "keys")]
+    proxy: Option<String>,
+    /// The folder with the keys that it shares with the proxy: `buyer`, `signing` and `callback`
+    #[arg(long, value_name = "FOLDER", requires = "proxy")]
+    keys: Option<PathBuf>,
 }
-
-/// Checkouts seen, by sale and reservation.
-type Orders = Arc<Mutex<BTreeMap<String, u64>>>;
 
 /// What `GET /health` answers.
 type Health = Arc<AtomicU16>;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let listener = TcpListener::bind(arguments.listen)
         .await
@@ -67,16 +81,7 @@ async fn main() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = tokio::sync::watch::channel(());
 
-    let shop = axum::Router::new()
-        .route("/", get(async || Html(PAGE)))
-        .route("/seckill/{sid}", post(checkout).get(product))
-        .route("/checkout/{sid}", post(checkout))
-        .route("/orders", get(orders))
-        .with_state(Orders::default())
-        .route("/echo", any(echo))
-        .with_state(arguments.listen)
-        .route("/health", get(health).post(change_health))
-        .with_state(Health::new(StatusCode::OK.as_u16().into()));
+    let shop = shop(&arguments)?;
     let mut closing = stopping.clone();
     let serve = axum::serve(listener, shop).with_graceful_shutdown(async move {
         // An error means that the sender is gone, which is as good a reason to stop.
@@ -97,62 +102,46 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn product(Path(sid): Path<String>) -> Html<String> {
-    // A sid that the proxy lets through needs no escaping; others are not worth a page.
-    if sid
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    {
-        Html(format!(
-            "<!doctype html><title>Sale</title><h1>Sale {sid}</h1>\n"
-        ))
-    } else {
-        Html("<!doctype html><title>Sale</title><h1>No such sale</h1>\n".to_owned())
+fn shop(arguments: &Arguments) -> Result<axum::Router> {
+    let mut checkout = Checkout::default();
+    let mut guests = None;
+    let mut pay = axum::Router::new();
+    if let (Some(proxy), Some(keys)) = (&arguments.proxy, &arguments.keys) {
+        guests = Some(Arc::new(Guests::new(key(keys, "buyer")?.as_bytes())));
+        checkout.verifier = Some(Arc::new(Verifier::new(key(keys, "signing")?.as_bytes())));
+        let gate = Gate::new(proxy, &key(keys, "callback")?)?;
+        pay = axum::Router::new()
+            .route("/pay/{route}/{sid}/{rid}", post(pay::pay))
+            .with_state(Arc::new(gate));
     }
+    Ok(axum::Router::new()
+        .route("/", get(pages::front))
+        .route("/page/{name}", get(pages::file))
+        .route("/seckill/{sid}", get(pages::product))
+        .route("/checkout/{sid}", get(pages::product))
+        .with_state(guests)
+        .route("/seckill/{sid}", post(checkout::checkout))
+        .route("/checkout/{sid}", post(checkout::checkout))
+        .route("/orders", get(checkout::orders))
+        .with_state(checkout)
+        .route("/echo", any(echo))
+        .with_state(arguments.listen)
+        .route("/health", get(health).post(change_health))
+        .with_state(Health::new(StatusCode::OK.as_u16().into()))
+        .merge(pay))
 }
 
-async fn checkout(
-    State(orders): State<Orders>,
-    Path(sid): Path<String>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let told = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
-    let (Some(sale), Some(reservation)) = (told("seckill-sale"), told("seckill-reservation"))
-    else {
-        // Somebody came around the proxy.
-        return (StatusCode::FORBIDDEN, "no reservation\n").into_response();
-    };
-    if let Some(delay_ms) = parameter(&uri, "delay_ms") {
-        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-    }
-    let answer = parameter(&uri, "answer").and_then(|code| u16::try_from(code).ok());
-    let status = answer.and_then(|code| StatusCode::from_u16(code).ok());
-    let seen = {
-        let mut orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = orders.entry(format!("{sale} {reservation}")).or_default();
-        *seen = seen.saturating_add(1);
-        *seen
-    };
-    let body = json!({
-        "sid": sid,
-        "sale": sale,
-        "reservation": reservation,
-        "user": headers.get("seckill-user").map(|v| String::from_utf8_lossy(v.as_bytes())),
-        "quantity": told("seckill-quantity"),
-        "seen": seen,
-        "method": method.as_str(),
-        "target": uri.to_string(),
-        "told": texts(&headers, "seckill"),
-    });
-    (status.unwrap_or(StatusCode::CREATED), Json(body)).into_response()
-}
-
-async fn orders(State(orders): State<Orders>) -> Json<Value> {
-    Json(json!(
-        *orders.lock().unwrap_or_else(PoisonError::into_inner)
-    ))
+/// What stands in the file, without the line end.
+fn key(folder: &Path, name: &str) -> Result<String> {
+    let path = folder.join(name);
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let text = text.trim_end();
+    ensure!(
+        text.len() >= 32,
+        "{}: expected a key of at least 32 bytes",
+        path.display()
+    );
+    Ok(text.to_owned())
 }
 
 async fn echo(

@@ -59,6 +59,7 @@
 //! | `sentinel.rs` | who watches over a primary and its replicas |
 //! | `authority.rs` | certificates for TLS |
 //! | `nginx.rs` | nginx, to compare with |
+//! | `storefront.rs` | a shop that browsers can buy from |
 //! | `browser.rs` | a browser, to look at our own pages with |
 //! | `cluster.rs` | three Redis servers that share the keys |
 //! | `median.rs` | what stands for many rounds of a measurement |
@@ -86,6 +87,7 @@ mod programs;
 mod redis;
 mod sentinel;
 mod settings;
+mod storefront;
 mod tools;
 
 pub use crate::authority::{Authority, Certificate};
@@ -103,3 +105,4 @@ pub use crate::programs::{Proxy, SampleShop, Service, Worker};
 pub use crate::redis::{Redis, User};
 pub use crate::sentinel::Sentinel;
 pub use crate::settings::Settings;
+pub use crate::storefront::Storefront;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use rustix::process::Signal;
 
+use crate::home::Home;
 use crate::part::{Part, Seal};
 use crate::place::Place;
 use crate::port::Port;
@@ -77,6 +78,13 @@ impl SampleShop {
     /// If it was not built or does not start.
     pub fn start(place: &Place) -> Result<Self> {
         Service::start(place, "seckill-sample-shop", &[], Vec::new()).map(Self)
+    }
+
+    /// The same, as a shop that believes only its proxy, by the keys in this folder.
+    pub(crate) fn start_behind(place: &Place, proxy: &str, keys: &Path) -> Result<Self> {
+        let keys = keys.display().to_string();
+        let words = ["--proxy", proxy, "--keys", &keys];
+        Service::start(place, "seckill-sample-shop", &words, Vec::new()).map(Self)
     }
 
     /// Where it listens, `host:port`.
@@ -151,6 +159,48 @@ impl Worker {
     }
 }
 
+/// A proxy that is not started yet.
+pub(crate) struct Reserved {
+    home: Home,
+    port: Port,
+    admin: Port,
+}
+
+// === impl Reserved ===
+
+impl Reserved {
+    /// The folder that it is going to live in.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.home.folder
+    }
+
+    /// Where it is going to listen, `host:port`.
+    pub(crate) fn address(&self) -> String {
+        self.port.address()
+    }
+
+    /// Starts it, as [`Proxy::start`] does.
+    pub(crate) fn start(self, place: &Place, settings: &Settings) -> Result<Proxy> {
+        let Self { home, port, admin } = self;
+        let folder = home.folder.clone();
+        let config = write_proxy(settings, &folder, &port, &admin)?;
+        let plan = Plan {
+            home,
+            program: tools::built("seckill-proxy")?,
+            arguments: vec![OsString::from("--config"), config.into()],
+            environment: Vec::new(),
+            ready_within: START_LIMIT,
+            probe: both(listens(&port), listens(&admin)),
+        };
+        Ok(Proxy {
+            process: Process::start(place, plan)?,
+            port,
+            admin,
+            folder,
+        })
+    }
+}
+
 /// A proxy.
 #[derive(Debug)]
 pub struct Proxy {
@@ -167,24 +217,16 @@ impl Proxy {
     /// # Errors
     /// If it was not built or does not start.
     pub fn start(place: &Place, settings: &Settings) -> Result<Self> {
-        let home = place.home("proxy")?;
-        let port = home.port("port")?;
-        let admin = home.port("admin-port")?;
-        let folder = home.folder.clone();
-        let config = write_proxy(settings, &folder, &port, &admin)?;
-        let plan = Plan {
+        Self::reserve(place, "proxy")?.start(place, settings)
+    }
+
+    /// The ports of a proxy of this name that is to be started: for whoever has to know them before.
+    pub(crate) fn reserve(place: &Place, name: &str) -> Result<Reserved> {
+        let home = place.home(name)?;
+        Ok(Reserved {
+            port: home.port("port")?,
+            admin: home.port("admin-port")?,
             home,
-            program: tools::built("seckill-proxy")?,
-            arguments: vec![OsString::from("--config"), config.into()],
-            environment: Vec::new(),
-            ready_within: START_LIMIT,
-            probe: both(listens(&port), listens(&admin)),
-        };
-        Ok(Self {
-            process: Process::start(place, plan)?,
-            port,
-            admin,
-            folder,
         })
     }
 
