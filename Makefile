@@ -136,13 +136,14 @@ mutants: ## Break the rules of a sale one by one, and see a test fail: FILE=sale
 	@PATH="$(tools)/bin:$$PATH" CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_PROFILE_DEV_OPT_LEVEL=1 \
 		cargo mutants -p seckill-sale $(FILE:%=-f %) -o "$(or $(CARGO_TARGET_DIR),target)"
 
-screenshots: ## Look at the dashboard in a browser while a sale sells out, and keep pictures in docs/dashboard/
+screenshots: ## Look at the dashboard and at the buyer's page in a browser, and keep pictures in docs/dashboard/ and docs/shop/
 	@scripts/setup.sh build
 	@scripts/setup.sh run
 	@scripts/setup.sh browser
 	@echo "== build"
-	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-sample-shop
 	@SECKILL_PICTURES="$(CURDIR)/docs/dashboard" $(cargo) test --quiet --release -p seckill-worker --test worker browser::
+	@SECKILL_PICTURES="$(CURDIR)/docs/shop" $(cargo) test --quiet --release -p seckill-demo --test shop mode_queue
 
 install: build ## Install programs, module, configurations and units: PREFIX=/usr/local DESTDIR= SYSCONF=/etc UNITS=/etc/systemd/system
 	@scripts/install.sh $(bin)

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const BEFORE_MS: u128 = 15_000;
 
 /// The holds of those who do not pay, ms.
-const HOLD_MS: &str = "15000";
+const HOLD_MS: &str = "20000";
 
 const ENTER: &str = "\u{e007}";
 
@@ -178,6 +178,8 @@ fn evening(mode: &str, path: &str) {
     evening.sees("#headline", "It has not started yet");
     evening.sees("#label", "It starts in");
     evening.runs();
+    let focused = evening.browser.run("return document.activeElement.id");
+    assert_eq!(focused.unwrap(), "other", "who goes by keyboard goes on");
     evening.picture("1-not-started");
     // Nobody has to press anything at the start.
     evening.sees("#headline", "You have it");

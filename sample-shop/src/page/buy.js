@@ -47,8 +47,11 @@ function show(words, { main, other, note, at, act, shown = true } = {}) {
   write('label', words.label ?? '');
   write('note', note ?? '');
   on('note').hidden = !note;
+  const focused = document.activeElement?.parentElement === on('buttons');
   button('main', main);
   button('other', other);
+  // Who goes by keyboard is not thrown back to the top.
+  if (focused) [on('main'), on('other'), on('headline')].find((element) => !element.hidden).focus();
   next = at === undefined ? null : { at, act, shown };
   holding = words === WORDS.held;
   if (!holding) lastMinute = null;
@@ -57,12 +60,9 @@ function show(words, { main, other, note, at, act, shown = true } = {}) {
 
 function button(name, [text, act] = []) {
   const element = on(name);
-  const focused = document.activeElement === element;
   element.hidden = text === undefined;
   element.textContent = text ?? '';
   element.onclick = () => { if (!busy) act(); };
-  // Who goes by keyboard is not thrown back to the top.
-  if (focused && element.hidden && !on('main').hidden) on('main').focus();
 }
 
 function tick() {

@@ -22,7 +22,7 @@ const WORDS = {
   // It is over.
   sold_out_for_good: { mood: 'over', headline: 'Sold out', detail: 'All of them are sold.' },
   ended: { mood: 'over', headline: 'The sale is over', detail: 'Thank you for coming.' },
-  expired: { mood: 'over', headline: 'The time to pay is over', detail: 'It went to the other buyers. Nothing was charged. You can try again.' },
+  expired: { mood: 'over', headline: 'The time to pay is over', detail: 'It went back on sale. Nothing was charged. You can try again.' },
   cancelled: { mood: 'over', headline: 'You do not have it any more', detail: 'It was given back. Nothing was charged.' },
   no_buyer: { mood: 'over', headline: 'We do not know who you are', detail: 'Allow cookies for this shop, and load the page again.' },
   unknown_sale: { mood: 'over', headline: 'There is no such sale', detail: '' },
