@@ -1,7 +1,11 @@
 //! The buyer's page of the sample shop in a real browser, in both modes: somebody waits for the start,
 //! buys and pays; somebody else comes when all is gone, and gets what another did not pay for. With
 //! `SECKILL_PICTURES` it keeps pictures in that folder.
-#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at its first surprise"
+)]
 
 use redis::{Connection, FromRedisValue};
 use seckill_testbed::{Browser, MariaDb, Place, Redis, Settings, Storefront, User, Worker};
