@@ -10,7 +10,9 @@
 use redis::{Connection, FromRedisValue};
 use seckill_testbed::{Browser, MariaDb, Place, Redis, Settings, Storefront, User, Worker};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -218,7 +220,11 @@ fn evening(mode: &str, path: &str) {
     evening.visit(path);
     evening.sees("#headline", "Flash sale");
     evening.redis::<()>(&["SECKILL.ALTER", "1001", "HOLD", HOLD_MS]);
-    evening.redis::<redis::Value>(&["SECKILL.TRY", "1001", "somebody"]);
+    let (_, his): (String, String) = evening.redis(&["SECKILL.TRY", "1001", "somebody"]);
+    let pay =
+        format!("return fetch('/pay{path}/{his}', {{ method: 'POST' }}).then((a) => a.status)");
+    let paid = evening.browser.run(&pay).unwrap();
+    assert_eq!(paid, 404, "nobody pays for what is not his");
     evening.button("Buy now");
     evening.sees("#headline", "Sold out for now");
     evening.sees("#detail", "held for buyers who have not paid");
@@ -240,7 +246,10 @@ fn evening(mode: &str, path: &str) {
 
     evening.becomes_another_buyer();
     evening.visit(path);
+    evening.redis::<()>(&["SECKILL.PAUSE", "1001"]);
     evening.button("Buy now");
+    evening.sees("#headline", "The sale is paused");
+    evening.redis::<()>(&["SECKILL.RESUME", "1001"]);
     evening.sees("#headline", "Sold out");
     evening.sees("#detail", "All of them are sold");
     assert!(
@@ -248,10 +257,34 @@ fn evening(mode: &str, path: &str) {
             .units()
             .starts_with("OK total=2 available=0 held=0 sold=2")
     );
+    // The shop had one checkout for each reservation, and only in the mode that has any.
+    let orders = shop(&evening, &[], "/orders");
+    let orders: BTreeMap<String, u64> = serde_json::from_str(&orders).unwrap();
+    assert_eq!(orders.len(), if mode == "forward" { 4 } else { 0 });
+    // Whoever comes around the proxy gets nothing.
+    let forged = [
+        "--request",
+        "POST",
+        "--header",
+        "Seckill-Sale: 1001",
+        "--header",
+        "Seckill-Reservation: 1-1",
+    ];
+    let answer = shop(&evening, &forged, "/checkout/1001");
+    assert_eq!(answer, "not the proxy's word\n");
+
     let complaints = evening.browser.complaints().unwrap();
     // A browser counts each answer of 4xx among what went wrong; scripts and styles were not refused.
     let refused = |line: &&String| !line.contains("the server responded with a status of");
     assert_eq!(complaints.iter().find(refused), None);
+}
+
+/// The shop, asked around the proxy.
+fn shop(evening: &Evening, words: &[&str], path: &str) -> String {
+    let url = format!("http://{}{path}", evening.front.shop.address());
+    let mut curl = Command::new("curl");
+    let output = curl.args(["--silent"]).args(words).arg(url).output();
+    String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
 #[test]
