@@ -14,13 +14,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The pause after the first silence; it doubles up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What somebody needs at least to look at an answer and to click again.
+const THINKS: Duration = Duration::from_secs(2);
 
 /// One buyer.
 pub(crate) struct Buyer {
@@ -62,16 +65,52 @@ impl Buyer {
 
     /// All tries, one after the other.
     pub(crate) async fn buy(mut self) -> Book {
-        let course = Arc::clone(&self.course);
-        for number in 0..course.tries {
-            let key = self.first_key.wrapping_add(u64::from(number));
-            self.one_try(&key.into()).await;
+        for number in 0..self.course.tries {
+            self.one_try(&self.key(number), Instant::now()).await;
         }
         self.book
     }
 
-    async fn one_try(&mut self, key: &HeaderValue) {
-        let began = Instant::now();
+    /// Comes at his time, and asks as people do: what he waits counts from then on, and not from when
+    /// there was room for him. He waits before he asks again, and stops when there is nothing to hope
+    /// for.
+    pub(crate) async fn come(mut self, time: Instant) -> Book {
+        let mut due = time;
+        for number in 0..self.course.tries {
+            let answer = self.one_try(&self.key(number), due).await;
+            if matches!(
+                answer,
+                Some(Answer::Accepted(_) | Answer::Duplicate(_) | Answer::Ended)
+            ) {
+                break;
+            }
+            let told = self.connection.as_ref().and_then(Connection::retry_after);
+            // Somewhat later than he was told to: all who were told the same must not be one crowd.
+            let wait = told.unwrap_or_default().max(THINKS);
+            due = Instant::now() + wait + jittered(THINKS);
+            if number + 1 < self.course.tries {
+                sleep_until(due).await;
+            }
+        }
+        self.book
+    }
+
+    /// Comes at its time, as a program that tries as quickly as it can.
+    pub(crate) async fn hammer(mut self, time: Instant) -> Book {
+        let mut due = time;
+        for number in 0..self.course.tries {
+            self.one_try(&self.key(number), due).await;
+            due = Instant::now();
+        }
+        self.book
+    }
+
+    fn key(&self, number: u32) -> HeaderValue {
+        self.first_key.wrapping_add(u64::from(number)).into()
+    }
+
+    /// Asks until there is an answer. `began` is when it should have been asked first.
+    async fn one_try(&mut self, key: &HeaderValue, began: Instant) -> Option<Answer> {
         let mut pause = PAUSE_FIRST;
         loop {
             let answer = match self.ask(key).await {
@@ -81,7 +120,8 @@ impl Buyer {
             match answer {
                 Ok(answer) => {
                     self.book.latencies.push(began.elapsed());
-                    return self.keep(answer);
+                    self.keep(answer);
+                    return Some(answer);
                 }
                 Err(silence) => {
                     self.connection = None;
@@ -91,7 +131,8 @@ impl Buyer {
             }
             if began.elapsed() >= self.course.patience {
                 self.book.given_up += 1;
-                return self.progress.given_up();
+                self.progress.given_up();
+                return None;
             }
             sleep(jittered(pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -1,4 +1,4 @@
-//! The crowd: all connections first, then all buyers at once.
+//! The crowd: all connections first, then all buyers at once; or each buyer at his own time.
 
 use crate::buyer::{Book, Buyer};
 use crate::connection::Connection;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Connections that are being opened at one time; more would overrun a listener's backlog.
 const OPENING_MAX: usize = 64;
@@ -46,20 +46,18 @@ pub enum LoadError {
 /// listens at its address. What happens after the start is no error but part of the [`Outcome`].
 pub async fn run(plan: &Plan, progress: &Arc<Progress>) -> Result<Outcome, LoadError> {
     let course = Arc::new(plan.course()?);
-    descriptors::allow(plan.buyers)?;
+    match plan.arrivals {
+        None => descriptors::allow(plan.buyers)?,
+        Some(_) => descriptors::allow_most(),
+    }
     let mut addresses = vec![reach(&plan.url, &course.authority, course.timeout).await?];
     for url in &plan.more_urls {
         addresses.push(reach(url, &authority(url)?, course.timeout).await?);
     }
-    let buyers = usize::try_from(plan.buyers).unwrap_or(usize::MAX);
-    let start = Arc::new(Barrier::new(buyers.saturating_add(1)));
-    let opening = Arc::new(Semaphore::new(OPENING_MAX));
     let first_key = first_key();
-
-    let mut crowd = JoinSet::new();
-    for (number, &address) in (1..=plan.buyers).zip(addresses.iter().cycle()) {
+    let buyer = |number: u32, &address: &SocketAddr| {
         let (uid, uid_header) = plan.buyer(number)?;
-        let buyer = Buyer {
+        Ok::<_, PlanError>(Buyer {
             uid,
             uid_header,
             course: Arc::clone(&course),
@@ -68,13 +66,39 @@ pub async fn run(plan: &Plan, progress: &Arc<Progress>) -> Result<Outcome, LoadE
             first_key,
             connection: None,
             book: Book::default(),
-        };
-        crowd.spawn(attend(buyer, Arc::clone(&opening), Arc::clone(&start)));
-    }
-
-    start.wait().await;
-    let began = Instant::now();
-    let mut books = Vec::with_capacity(buyers);
+        })
+    };
+    let numbered = (1..=plan.buyers).zip(addresses.iter().cycle());
+    let mut crowd = JoinSet::new();
+    let began = match &plan.arrivals {
+        None => {
+            let buyers = usize::try_from(plan.buyers).unwrap_or(usize::MAX);
+            let start = Arc::new(Barrier::new(buyers.saturating_add(1)));
+            let opening = Arc::new(Semaphore::new(OPENING_MAX));
+            for (number, address) in numbered {
+                let buyer = buyer(number, address)?;
+                crowd.spawn(attend(buyer, Arc::clone(&opening), Arc::clone(&start)));
+            }
+            start.wait().await;
+            Instant::now()
+        }
+        Some(arrivals) => {
+            let began = Instant::now();
+            for (time, (number, address)) in arrivals.times().zip(numbered) {
+                let (buyer, time) = (buyer(number, address)?, began + time);
+                // Late is late: nobody is left out because the machine could not keep up.
+                sleep_until(time).await;
+                progress.connected();
+                if plan.is_bot(number) {
+                    crowd.spawn(buyer.hammer(time));
+                } else {
+                    crowd.spawn(buyer.come(time));
+                }
+            }
+            began
+        }
+    };
+    let mut books = Vec::new();
     while let Some(book) = crowd.join_next().await {
         books.push(book?);
     }

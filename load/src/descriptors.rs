@@ -33,6 +33,13 @@ pub(crate) fn allow(buyers: u32) -> Result<(), TooFewDescriptors> {
     Ok(())
 }
 
+/// Raises it as far as the system lets us: nobody knows how many of those who come one after the other
+/// will be there at one time. One for whom there is none has no connection.
+pub(crate) fn allow_most() {
+    // What it was before has to do then.
+    drop(rlimit::increase_nofile_limit(u64::MAX));
+}
+
 fn soft_limit() -> u64 {
     Resource::NOFILE.get_soft().unwrap_or(0)
 }

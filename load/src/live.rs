@@ -17,7 +17,10 @@ pub(crate) async fn follow(plan: &Plan, progress: &Progress) -> Infallible {
 }
 
 async fn bar(plan: &Plan, progress: &Progress) -> Infallible {
-    let bar = Cleared(ProgressBar::new(plan.tries_total()));
+    let bar = Cleared(ProgressBar::new(match plan.arrivals {
+        Some(_) => plan.buyers.into(),
+        None => plan.tries_total(),
+    }));
     if let Ok(style) = ProgressStyle::with_template("{bar:30.cyan/dim} {msg}") {
         bar.0.set_style(style);
     }
@@ -25,7 +28,11 @@ async fn bar(plan: &Plan, progress: &Progress) -> Infallible {
     loop {
         ticks.tick().await;
         let now = progress.read();
-        bar.0.set_position(now.tries);
+        bar.0.set_position(if plan.arrivals.is_some() {
+            now.connected
+        } else {
+            now.tries
+        });
         bar.0.set_message(line(plan, now));
     }
 }
@@ -45,6 +52,16 @@ async fn lines(plan: &Plan, progress: &Progress) -> Infallible {
 }
 
 fn line(plan: &Plan, now: Snapshot) -> String {
+    if plan.arrivals.is_some() {
+        return format!(
+            "{} of {} buyers have come, {} tries, {} reservations, {} unanswered",
+            text::count(now.connected),
+            text::count(u64::from(plan.buyers)),
+            text::count(now.tries),
+            text::count(now.reserved),
+            text::count(now.unanswered),
+        );
+    }
     format!(
         "{} of {} tries, {} reservations, {} unanswered, {} of {} connected at the start",
         text::count(now.tries),

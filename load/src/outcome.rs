@@ -14,7 +14,7 @@ use std::time::Duration;
 pub struct Outcome {
     /// Buyers of the plan.
     pub buyers: u32,
-    /// Tries of all buyers together.
+    /// Tries of all buyers together: answered, or given up.
     pub tries: u64,
     /// The answers they got.
     pub answers: Answers,
@@ -28,6 +28,9 @@ pub struct Outcome {
     pub tries_per_second: f64,
     /// From a try's first question to its answer, however often it was asked.
     pub latency: LatencyUs,
+    /// All of them, in microseconds.
+    #[serde(skip)]
+    pub latencies: Histogram<u64>,
     /// Every reservation that a buyer was told is his.
     pub told: Vec<Told>,
 }
@@ -85,27 +88,31 @@ impl Outcome {
     pub(crate) fn new(plan: &Plan, elapsed: Duration, books: Vec<Book>) -> Self {
         let mut outcome = Self {
             buyers: plan.buyers,
-            tries: plan.tries_total(),
+            tries: 0,
             answers: Answers::default(),
             given_up: 0,
             unanswered: BTreeMap::new(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             tries_per_second: 0.0,
             latency: LatencyUs::default(),
+            latencies: LatencyUs::histogram(),
             told: Vec::new(),
         };
-        let mut latencies = Vec::new();
         for book in books {
             outcome.answers.add(&book.answers);
             outcome.given_up += book.given_up;
             for (silence, count) in book.silences {
                 *outcome.unanswered.entry(silence.to_string()).or_default() += count;
             }
-            latencies.extend(book.latencies);
+            for latency in book.latencies {
+                let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+                outcome.latencies.saturating_record(us);
+            }
             outcome.told.extend(book.told);
         }
-        outcome.latency = LatencyUs::of(&latencies);
-        outcome.tries_per_second = rate(latencies.len(), elapsed);
+        outcome.latency = LatencyUs::of(&outcome.latencies);
+        outcome.tries = outcome.latencies.len() + outcome.given_up;
+        outcome.tries_per_second = rate(outcome.latencies.len(), elapsed);
         outcome
     }
 
@@ -122,7 +129,7 @@ impl Outcome {
     }
 }
 
-fn rate(count: usize, elapsed: Duration) -> f64 {
+fn rate(count: u64, elapsed: Duration) -> f64 {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     f64::from(count) / elapsed.as_secs_f64().max(0.001)
 }
@@ -189,14 +196,12 @@ impl LatencyUs {
     /// An hour, in microseconds: a slower try is counted as this.
     const CEILING: u64 = 3_600_000_000;
 
-    fn of(latencies: &[Duration]) -> Self {
-        let Ok(mut histogram) = Histogram::<u64>::new_with_max(Self::CEILING, 3) else {
-            return Self::default();
-        };
-        for latency in latencies {
-            histogram
-                .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(Self::CEILING));
-        }
+    #[expect(clippy::expect_used, reason = "these bounds are good ones")]
+    fn histogram() -> Histogram<u64> {
+        Histogram::new_with_max(Self::CEILING, 3).expect("three digits up to an hour")
+    }
+
+    fn of(histogram: &Histogram<u64>) -> Self {
         Self {
             p50: histogram.value_at_quantile(0.50),
             p99: histogram.value_at_quantile(0.99),
@@ -212,7 +217,10 @@ mod tests {
 
     #[test]
     fn latencies_are_told_in_microseconds() {
-        let latencies: Vec<_> = (1..=1000).map(Duration::from_millis).collect();
+        let mut latencies = LatencyUs::histogram();
+        for ms in 1..=1000 {
+            latencies.record(ms * 1000).unwrap();
+        }
         let latency = LatencyUs::of(&latencies);
         // Three significant digits are kept.
         assert!(latency.p50.abs_diff(500_000) < 1_000, "{latency:?}");
@@ -222,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_crowd_without_an_answer_has_no_latency() {
-        assert_eq!(LatencyUs::of(&[]), LatencyUs::default());
+        let nothing = LatencyUs::histogram();
+        assert_eq!(LatencyUs::of(&nothing), LatencyUs::default());
     }
 
     #[test]

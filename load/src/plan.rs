@@ -1,5 +1,6 @@
 //! What a crowd is to do.
 
+use crate::arrivals::Arrivals;
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Uri};
 use seckill_protocol::Uid;
@@ -16,10 +17,16 @@ pub struct Plan {
     pub path: String,
     /// Which sale.
     pub sid: String,
-    /// How many buyers, each with a connection of his own.
+    /// When buyers come. `None`: all at once, each with a connection that was opened before.
+    pub arrivals: Option<Arrivals>,
+    /// How many buyers, each with a connection of his own; with `arrivals`, as many as come.
     pub buyers: u32,
     /// How many questions each of them has.
     pub tries: u32,
+    /// How many buyers of a hundred are programs: they try as quickly as they can, as often as they
+    /// may. People, who come by `arrivals`, wait between two tries as long as the answer says, and a few
+    /// seconds at least, and stop when they have a unit or the sale is over.
+    pub bots_percent: u32,
     /// The request header that names the buyer.
     pub buyer_header: String,
     /// Buyers are called `<prefix>1`, `<prefix>2`, …
@@ -51,6 +58,9 @@ pub enum PlanError {
     /// Not the beginning of a buyer's id.
     #[error("buyer prefix {0:?}: expected printable ASCII, short enough for an id of 128 bytes")]
     Prefix(String),
+    /// More than all.
+    #[error("bots: {0} of a hundred; expected 0 to 100")]
+    Bots(u32),
     /// Nothing to do.
     #[error("{0}: expected at least 1")]
     Zero(&'static str),
@@ -79,7 +89,9 @@ impl Default for Plan {
             more_urls: Vec::new(),
             path: "/seckill/{sid}".to_owned(),
             sid: "1001".to_owned(),
+            arrivals: None,
             buyers: 300,
+            bots_percent: 0,
             tries: 3,
             buyer_header: "X-User-Id".to_owned(),
             buyer_prefix: "buyer-".to_owned(),
@@ -98,6 +110,12 @@ impl Plan {
         u64::from(self.buyers) * u64::from(self.tries)
     }
 
+    /// Whether a buyer is a program: they are spread evenly.
+    pub(crate) fn is_bot(&self, number: u32) -> bool {
+        let before = |number: u32| u64::from(number) * u64::from(self.bots_percent) / 100;
+        before(number) != before(number.saturating_sub(1))
+    }
+
     /// Buyer number `number`, as the outcome and as the buyer's header names him.
     pub(crate) fn buyer(&self, number: u32) -> Result<(Uid, HeaderValue), PlanError> {
         let uid = format!("{}{number}", self.buyer_prefix);
@@ -112,6 +130,9 @@ impl Plan {
             if value == 0 {
                 return Err(PlanError::Zero(name));
             }
+        }
+        if self.bots_percent > 100 {
+            return Err(PlanError::Bots(self.bots_percent));
         }
         let authority = authority(&self.url)?;
         let host = HeaderValue::from_str(authority.as_str())
@@ -185,5 +206,16 @@ mod tests {
         assert!(bad(|plan| plan.buyer_prefix = "b\n".into()).starts_with("buyer prefix"));
         assert!(bad(|plan| plan.buyers = 0).starts_with("buyers"));
         assert!(bad(|plan| plan.tries = 0).starts_with("tries"));
+        assert!(bad(|plan| plan.bots_percent = 101).starts_with("bots"));
+    }
+
+    #[test]
+    fn programs_are_spread_evenly_among_people() {
+        let plan = Plan {
+            bots_percent: 30,
+            ..Plan::default()
+        };
+        let bots: Vec<u32> = (1..=10).filter(|number| plan.is_bot(*number)).collect();
+        assert_eq!(bots, [4, 7, 10]);
     }
 }

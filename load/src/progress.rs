@@ -14,7 +14,7 @@ pub struct Progress {
 /// A reading of [`Progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Connections that were opened before the start.
+    /// Connections that were opened before the start; of buyers who come by arrivals, how many have come.
     pub connected: u64,
     /// Tries that are over: answered, or given up.
     pub tries: u64,

@@ -1,7 +1,7 @@
 //! What a run came to, as a table.
 
 use comfy_table::{CellAlignment, Table, presets};
-use seckill_load::{Outcome, text};
+use seckill_load::{Compared, Outcome, text};
 use std::time::Duration;
 
 /// The table of `outcome`.
@@ -41,6 +41,28 @@ pub(crate) fn of(outcome: &Outcome) -> Table {
     }
     if let Some(values) = table.column_mut(1) {
         values.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// What buyers heard, beside what the proxies told.
+pub(crate) fn of_verdicts(compared: &[Compared]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["code", "heard", "told", ""]);
+    for verdict in compared {
+        let fits = if verdict.fits { "ok" } else { "DIFFERS" };
+        table.add_row([
+            verdict.code,
+            &text::count(verdict.heard),
+            &text::count(verdict.told),
+            fits,
+        ]);
+    }
+    for number in [1, 2] {
+        if let Some(values) = table.column_mut(number) {
+            values.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table
 }

@@ -11,16 +11,19 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use seckill_load::{LoadError, Plan, Progress, run};
+use seckill_load::{Arrivals, LoadError, Plan, Progress, run};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep_until};
 
 /// One unit a buyer, as long as there are units.
 #[derive(Default)]
 struct Shop {
     stock: u64,
+    /// Nobody gets an answer before that.
+    asleep_until: Option<Instant>,
     /// Every how manieth question gets a 503; 0: none.
     silent_every: u64,
     questions: u64,
@@ -35,6 +38,10 @@ async fn buy(
     Path(sid): Path<String>,
     headers: HeaderMap,
 ) -> (StatusCode, String) {
+    let asleep_until = shop.lock().unwrap().asleep_until;
+    if let Some(then) = asleep_until {
+        sleep_until(then).await;
+    }
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     let (uid, key) = (header("x-user-id"), header("idempotency-key"));
     let mut shop = shop.lock().unwrap();
@@ -152,6 +159,51 @@ async fn two_thousand_buyers_begin_together() {
     assert_eq!(outcome.answers.accepted, 1000);
     assert_eq!(outcome.unanswered_total(), 0);
     assert_eq!(progress.read().connected, 2000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_at_his_time_has_waited_since_then_and_a_slow_shop_holds_nobody_back() {
+    let asleep_until = Instant::now() + Duration::from_millis(1500);
+    let (url, _) = open(Shop {
+        stock: 40,
+        asleep_until: Some(asleep_until),
+        ..Shop::default()
+    })
+    .await;
+    let arrivals: Arrivals = "40/1s".parse().unwrap();
+    let plan = Plan {
+        arrivals: Some(arrivals.clone()),
+        tries: 5,
+        ..plan(url, arrivals.count())
+    };
+    let progress = Arc::new(Progress::default());
+    let outcome = run(&plan, &progress).await.unwrap();
+    assert_eq!(progress.read().connected, 40);
+    assert_eq!(outcome.answers.accepted, 40);
+    assert_eq!(outcome.tries, 40, "who has a unit asks for no other one");
+    // The last one came half a second before the shop woke up, the others earlier.
+    assert!(outcome.latencies.min() >= 400_000, "{:?}", outcome.latency);
+    assert!(outcome.latency.max >= 1_300_000, "{:?}", outcome.latency);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_use_all_their_tries_and_people_give_up_when_it_is_over() {
+    let (url, shop) = open(Shop {
+        stock: 1000,
+        ..Shop::default()
+    })
+    .await;
+    let arrivals: Arrivals = "100/1s".parse().unwrap();
+    let plan = Plan {
+        arrivals: Some(arrivals.clone()),
+        bots_percent: 20,
+        tries: 7,
+        ..plan(url, arrivals.count())
+    };
+    let outcome = run(&plan, &Arc::default()).await.unwrap();
+    assert_eq!(outcome.answers.accepted, 100);
+    assert_eq!(outcome.answers.duplicate, 20 * 6);
+    assert_eq!(shop.lock().unwrap().questions, outcome.tries);
 }
 
 #[tokio::test]

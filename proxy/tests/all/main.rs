@@ -22,6 +22,7 @@
 //! * `admin`: what the proxy says of itself
 //! * `access`: what it writes about its requests
 //! * `process`: start, check and end of the program
+//! * `rehearsal`: `seckill-load` counts as the proxy does
 //! * `upgrade`: one process in the place of another
 //! * `stand`: what they share
 //! * `stub`: shops that do one thing wrong
@@ -42,6 +43,7 @@ mod redis_cluster;
 mod redis_sentinel;
 mod redis_tls;
 mod redis_wait;
+mod rehearsal;
 mod settle;
 mod shadow;
 mod shop;
