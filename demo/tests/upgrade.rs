@@ -1,5 +1,10 @@
 //! Every part is replaced in the middle of a sale, as docs/upgrade.md says it is done.
-#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at its first surprise"
+)]
 
 use seckill_testbed::{
     Cluster, Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,

@@ -72,8 +72,8 @@ impl Buyer {
     }
 
     /// Comes at his time, and asks as people do: what he waits counts from then on, and not from when
-    /// there was room for him. He waits before he asks again, and stops when there is nothing to hope
-    /// for.
+    /// there was room for him. He waits before he asks again, and leaves when there is nothing to hope
+    /// for, or not within his patience.
     pub(crate) async fn come(mut self, time: Instant) -> Book {
         let mut due = time;
         for number in 0..self.course.tries {
@@ -85,6 +85,9 @@ impl Buyer {
                 break;
             }
             let told = self.connection.as_ref().and_then(Connection::retry_after);
+            if told > Some(self.course.patience) {
+                break;
+            }
             // Somewhat later than he was told to: all who were told the same must not be one crowd.
             let wait = told.unwrap_or_default().max(THINKS);
             due = Instant::now() + wait + jittered(THINKS);

@@ -61,7 +61,7 @@ struct Cli {
     /// Seconds until a question without an answer is asked again
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     timeout: u64,
-    /// Seconds until a buyer gives up on a try that gets no answer
+    /// Seconds until a buyer gives up on a try that gets no answer; who is told to wait longer leaves
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
     /// Send no Idempotency-Key, as the plainest of shop pages would

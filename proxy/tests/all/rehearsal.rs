@@ -35,6 +35,8 @@ fn a_rehearsal_with_people_and_programs_agrees_with_the_proxys_own_counts() {
             "40",
             "--tries",
             "2",
+            "--patience",
+            "5",
             "--json",
             "--histogram",
             histogram.to_str().unwrap(),
