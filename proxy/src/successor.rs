@@ -32,9 +32,11 @@ pub(crate) fn start() -> io::Result<()> {
     thread::Builder::new()
         .name("successor".to_owned())
         .spawn(move || match child.wait() {
-            Ok(status) => error!("the process that was to replace this one has ended: {status}"),
+            Ok(status) => {
+                error!("the process that was to replace this one has ended: {status}");
+            }
             Err(error) => {
-                error!("what became of the process that was to replace this one: {error}")
+                error!("what became of the process that was to replace this one: {error}");
             }
         })?;
     Ok(())
