@@ -58,7 +58,8 @@ fn a_rehearsal_with_people_and_programs_agrees_with_the_proxys_own_counts() {
     )));
 
     // Counts that are another proxy's do not fit.
-    let other = rehearse_with(&stand, &stand.second_proxy(), &["--buyers", "10"]);
+    let words = ["--buyers", "10", "--buyer-prefix", "late-"];
+    let other = rehearse_with(&stand, &stand.second_proxy(), &words);
     let said = String::from_utf8_lossy(&other.stderr);
     assert!(
         said.contains("buyers heard sold_out 30 times, and the proxies told it 0 times"),
