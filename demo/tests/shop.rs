@@ -1,11 +1,7 @@
 //! The buyer's page of the sample shop in a real browser, in both modes: somebody waits for the start,
 //! buys and pays; somebody else comes when all is gone, and gets what another did not pay for. With
 //! `SECKILL_PICTURES` it keeps pictures in that folder.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at its first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use redis::{Connection, FromRedisValue};
 use seckill_testbed::{Browser, MariaDb, Place, Redis, Settings, Storefront, User, Worker};
@@ -84,25 +80,13 @@ impl Evening {
 
     /// Waits until somebody sees this text there.
     fn sees(&self, selector: &str, text: &str) {
-        let seen = || self.browser.text(selector).unwrap_or_default();
-        let deadline = Instant::now() + PATIENCE;
-        while !seen().contains(text) {
-            if Instant::now() > deadline {
-                let page = self.browser.text("body").unwrap_or_default();
-                panic!("{selector} is {:?} and not {text:?} on:\n{page}", seen());
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        self.browser.await_text(selector, text, PATIENCE).unwrap();
     }
 
     /// Clicks as soon as the button says so.
     fn button(&self, text: &str) {
         let selector = format!("//button[not(@hidden)][.='{text}']");
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = self.browser.click(&selector) {
-            assert!(Instant::now() < deadline, "{text}: {error}");
-            thread::sleep(Duration::from_millis(50));
-        }
+        self.browser.await_click(&selector, PATIENCE).unwrap();
     }
 
     fn timer(&self) -> String {

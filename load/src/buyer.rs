@@ -63,10 +63,13 @@ impl Buyer {
         Ok(())
     }
 
-    /// All tries, one after the other.
-    pub(crate) async fn buy(mut self) -> Book {
+    /// All tries, one right after the other, the first one at `time`: as a program does, or somebody in a
+    /// crowd.
+    pub(crate) async fn buy(mut self, time: Instant) -> Book {
+        let mut due = time;
         for number in 0..self.course.tries {
-            self.one_try(&self.key(number), Instant::now()).await;
+            self.one_try(&self.key(number), due).await;
+            due = Instant::now();
         }
         self.book
     }
@@ -94,16 +97,6 @@ impl Buyer {
             if number + 1 < self.course.tries {
                 sleep_until(due).await;
             }
-        }
-        self.book
-    }
-
-    /// Comes at its time, as a program that tries as quickly as it can.
-    pub(crate) async fn hammer(mut self, time: Instant) -> Book {
-        let mut due = time;
-        for number in 0..self.course.tries {
-            self.one_try(&self.key(number), due).await;
-            due = Instant::now();
         }
         self.book
     }

@@ -90,7 +90,7 @@ pub async fn run(plan: &Plan, progress: &Arc<Progress>) -> Result<Outcome, LoadE
                 sleep_until(time).await;
                 progress.connected();
                 if plan.is_bot(number) {
-                    crowd.spawn(buyer.hammer(time));
+                    crowd.spawn(buyer.buy(time));
                 } else {
                     crowd.spawn(buyer.come(time));
                 }
@@ -114,7 +114,7 @@ async fn attend(mut buyer: Buyer, opening: Arc<Semaphore>, start: Arc<Barrier>) 
         }
     }
     start.wait().await;
-    buyer.buy().await
+    buyer.buy(Instant::now()).await
 }
 
 /// The first of the host's addresses that takes a connection.

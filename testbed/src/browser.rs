@@ -3,7 +3,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -21,6 +22,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long the browser may take for one step.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often a page that somebody waits for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What WebDriver calls a reference to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -122,6 +126,42 @@ impl Browser {
             &Value::Null,
         )?;
         Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until somebody sees this text there.
+    ///
+    /// # Errors
+    /// If nobody does in time; what is on the page instead is in the message.
+    pub fn await_text(&self, selector: &str, text: &str, patience: Duration) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            let seen = self.text(selector).unwrap_or_default();
+            if seen.contains(text) {
+                return Ok(());
+            }
+            if since.elapsed() > patience {
+                let page = self.text("body").unwrap_or_default();
+                bail!("{selector} is {seen:?} and not {text:?} on:\n{page}");
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Clicks on it as soon as it can be clicked on.
+    ///
+    /// # Errors
+    /// If it cannot be in time.
+    pub fn await_click(&self, selector: &str, patience: Duration) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            match self.click(selector) {
+                Ok(()) => return Ok(()),
+                Err(error) if since.elapsed() > patience => {
+                    return Err(error).with_context(|| selector.to_owned());
+                }
+                Err(_) => thread::sleep(LOOK_EVERY),
+            }
+        }
     }
 
     /// Clicks on it, as with a mouse: what is covered or not shown cannot be clicked on.

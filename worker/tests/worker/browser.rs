@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Enter, and the key that leads on.
 const ENTER: &str = "\u{e007}";
@@ -26,24 +26,12 @@ struct Window {
 impl Window {
     /// Waits until somebody sees this text there.
     fn sees(&self, selector: &str, text: &str) {
-        let seen = || self.browser.text(selector).unwrap_or_default();
-        let deadline = Instant::now() + PATIENCE;
-        while !seen().contains(text) {
-            if Instant::now() > deadline {
-                let page = self.browser.text("body").unwrap_or_default();
-                panic!("{selector} is {:?} and not {text:?} on:\n{page}", seen());
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+        self.browser.await_text(selector, text, PATIENCE).unwrap();
     }
 
     /// Clicks as soon as it can be clicked on.
     fn click(&self, selector: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = self.browser.click(selector) {
-            assert!(Instant::now() < deadline, "{selector}: {error}");
-            thread::sleep(Duration::from_millis(50));
-        }
+        self.browser.await_click(selector, PATIENCE).unwrap();
     }
 
     fn button(&self, text: &str) {
