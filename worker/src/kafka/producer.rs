@@ -4,17 +4,19 @@ use super::{Callbacks, for_producer};
 use crate::config::Kafka;
 use crate::delivery::{Receipt, Undelivered};
 use crate::figures::Figures;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, warn};
 
 /// How long a full queue of ours may take to get room again before we look once more.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
@@ -31,7 +33,16 @@ struct Inner {
     current: Mutex<Arc<Native>>,
 }
 
-type Native = ThreadedProducer<Callbacks>;
+type Native = ThreadedProducer<Deliveries>;
+
+/// What becomes of the messages of one of the library's producers.
+#[derive(Debug, Default)]
+struct Deliveries {
+    /// One of them was given up although it was tried for as long as a delivery may take. The library may
+    /// then go on doing nothing, also when the broker is there: it was seen to after a broker that was
+    /// frozen and a clock that was set back.
+    is_stuck: AtomicBool,
+}
 
 /// One message.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +62,7 @@ impl Producer {
     /// If the settings make no client.
     pub(crate) fn new(kafka: &Kafka) -> KafkaResult<Self> {
         let config = for_producer(kafka);
-        let native = Native::from_config_and_context(&config, Callbacks)?;
+        let native = Native::from_config_and_context(&config, Deliveries::default())?;
         let current = Mutex::new(Arc::new(native));
         Ok(Self(Arc::new(Inner { config, current })))
     }
@@ -62,6 +73,10 @@ impl Producer {
         let (mut answer, receipt) = oneshot::channel();
         loop {
             let native = self.native();
+            if native.client().context().is_stuck.load(Relaxed) {
+                self.replace(&native);
+                continue;
+            }
             let mut record = BaseRecord::with_opaque_to(message.topic, Box::new(answer))
                 .key(message.key)
                 .payload(message.payload);
@@ -122,9 +137,11 @@ impl Producer {
         if !Arc::ptr_eq(&current, broken) {
             return;
         }
-        let reason = broken.client().fatal_error().map(|(_, reason)| reason);
-        error!("the Kafka producer is broken and replaced: {reason:?}");
-        match Native::from_config_and_context(&self.0.config, Callbacks) {
+        match broken.client().fatal_error() {
+            Some((_, reason)) => error!("the Kafka producer is broken and replaced: {reason}"),
+            None => warn!("the Kafka producer gets nothing through and is replaced"),
+        }
+        match Native::from_config_and_context(&self.0.config, Deliveries::default()) {
             Ok(native) => {
                 let broken = std::mem::replace(&mut *current, Arc::new(native));
                 // What it still holds fails now and is sent again, in order, by the new one. It
@@ -134,7 +151,11 @@ impl Producer {
                     let _ = broken.flush(Duration::from_secs(5));
                 });
             }
-            Err(error) => error!("no new Kafka producer: {error}"),
+            Err(error) => {
+                // The old one is tried again.
+                broken.client().context().is_stuck.store(false, Relaxed);
+                error!("no new Kafka producer: {error}");
+            }
         }
     }
 }
@@ -152,14 +173,29 @@ impl fmt::Debug for Producer {
     }
 }
 
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        Callbacks.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Callbacks.error(error, reason);
+    }
+}
+
 /// Answers each message's receipt.
-impl ProducerContext for Callbacks {
+impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<oneshot::Sender<Result<(), Undelivered>>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, answer: Self::DeliveryOpaque) {
         let result = match result {
             Ok(_) => Ok(()),
-            Err((error, _)) => Err(undelivered(error)),
+            Err((error, _)) => {
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
+                    self.is_stuck.store(true, Relaxed);
+                }
+                Err(undelivered(error))
+            }
         };
         // A relay that stopped waiting sends again.
         let _ = answer.send(result);

@@ -115,6 +115,28 @@ fn servers_that_go_and_come_back_are_waited_for() {
     shop.assert_books_close(1001);
 }
 
+/// Found by chaos: the client library went on delivering nothing after the broker was back.
+#[test]
+fn a_producer_that_gets_nothing_through_is_replaced() {
+    let Some(mut shop) = Shop::with_kafka("stuck-producer") else {
+        return;
+    };
+    shop.sale(1001, 20, &["--hold", "0"]);
+    let worker = shop.run();
+    shop.buy(1001, 1, 5);
+    shop.await_stored(1001);
+    shop.kafka.as_mut().unwrap().freeze().unwrap();
+    shop.buy(1001, 6, 5);
+    // A delivery is given up after half a minute.
+    await_true("the producer is replaced", || {
+        shop.log_of(&worker)
+            .contains("the Kafka producer gets nothing through and is replaced")
+    });
+    shop.kafka.as_mut().unwrap().thaw().unwrap();
+    shop.await_stored(1001);
+    shop.assert_books_close(1001);
+}
+
 #[test]
 fn a_frozen_database_is_given_up_and_what_it_may_have_done_is_not_done_twice() {
     let mut shop = Shop::open("frozen-db");
