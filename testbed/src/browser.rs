@@ -147,40 +147,21 @@ impl Browser {
         }
     }
 
-    /// Clicks on it as soon as it can be clicked on.
+    /// Clicks on it as soon as it can be clicked on. What is covered or not shown cannot be, as with
+    /// a mouse.
     ///
     /// # Errors
     /// If it cannot be in time.
     pub fn await_click(&self, selector: &str, patience: Duration) -> Result<()> {
-        let since = Instant::now();
-        loop {
-            match self.click(selector) {
-                Ok(()) => return Ok(()),
-                Err(error) if since.elapsed() > patience => {
-                    return Err(error).with_context(|| selector.to_owned());
-                }
-                Err(_) => thread::sleep(LOOK_EVERY),
-            }
-        }
+        insist(selector, patience, || self.click(selector))
     }
 
-    /// Clicks on it, as with a mouse: what is covered or not shown cannot be clicked on.
+    /// Types into it as soon as it takes text.
     ///
     /// # Errors
-    /// If there is none, or it cannot be clicked on.
-    pub fn click(&self, selector: &str) -> Result<()> {
-        let element = self.element(selector)?;
-        self.post(&format!("{element}/click"), &json!({})).map(drop)
-    }
-
-    /// Types into it.
-    ///
-    /// # Errors
-    /// If there is none, or it takes no text.
-    pub fn fill(&self, selector: &str, text: &str) -> Result<()> {
-        let element = self.element(selector)?;
-        self.post(&format!("{element}/value"), &json!({ "text": text }))
-            .map(drop)
+    /// If it does not in time.
+    pub fn await_fill(&self, selector: &str, text: &str, patience: Duration) -> Result<()> {
+        insist(selector, patience, || self.fill(selector, text))
     }
 
     /// Presses keys, one after the other, wherever the focus is. `\u{e004}` is Tab, `\u{e007}` Enter,
@@ -232,6 +213,17 @@ impl Browser {
         Ok(messages.map(str::to_owned).collect())
     }
 
+    fn click(&self, selector: &str) -> Result<()> {
+        let element = self.element(selector)?;
+        self.post(&format!("{element}/click"), &json!({})).map(drop)
+    }
+
+    fn fill(&self, selector: &str, text: &str) -> Result<()> {
+        let element = self.element(selector)?;
+        self.post(&format!("{element}/value"), &json!({ "text": text }))
+            .map(drop)
+    }
+
     fn element(&self, selector: &str) -> Result<String> {
         let using = match selector.starts_with('/') {
             true => "xpath",
@@ -268,6 +260,20 @@ impl Browser {
             bail!("{error}: {}", message.lines().next().unwrap_or_default());
         }
         Ok(value)
+    }
+}
+
+/// Tries until it works.
+fn insist(selector: &str, patience: Duration, act: impl Fn() -> Result<()>) -> Result<()> {
+    let since = Instant::now();
+    loop {
+        match act() {
+            Ok(()) => return Ok(()),
+            Err(error) if since.elapsed() > patience => {
+                return Err(error).with_context(|| selector.to_owned());
+            }
+            Err(_) => thread::sleep(LOOK_EVERY),
+        }
     }
 }
 

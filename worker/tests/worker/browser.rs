@@ -44,7 +44,7 @@ impl Window {
     }
 
     fn fill(&self, selector: &str, text: &str) {
-        self.browser.fill(selector, text).unwrap();
+        self.browser.await_fill(selector, text, PATIENCE).unwrap();
     }
 
     fn value(&self, script: &str) -> Value {

@@ -102,9 +102,11 @@ export function close(sale, tools) {
   });
 }
 
-export async function warm(tools) {
-  const stock = await ask("stock").catch(() => []);
-  const known = h("datalist", { id: "stock-rows" }, stock.map((row) => h("option", { value: row.id }, `${row.name}: ${count(row.count - row.sale)} of ${count(row.count)} left`)));
+export function warm(tools) {
+  const known = h("datalist", { id: "stock-rows" });
+  // The dialog does not wait for MySQL: without its rows the number can still be typed.
+  const rows = ask("stock").catch(() => []);
+  rows.then((stock) => known.append(...stock.map((row) => h("option", { value: row.id }, `${row.name}: ${count(row.count - row.sale)} of ${count(row.count)} left`))));
   const number = { type: "number", min: 0, step: 1 };
   confirm({
     title: "Warm a sale",
