@@ -21,6 +21,9 @@ const BEFORE_MS: u128 = 15_000;
 /// The holds of those who do not pay, ms.
 const HOLD_MS: &str = "20000";
 
+/// For how long the proxy shows everybody what it has seen of a sale.
+const SEEN: Duration = Duration::from_secs(1);
+
 const ENTER: &str = "\u{e007}";
 
 /// Everything that a buyer needs, and his window.
@@ -76,6 +79,12 @@ impl Evening {
     fn visit(&self, path: &str) {
         let url = format!("{}{path}", self.front.proxy.url());
         self.browser.open(&url).unwrap();
+    }
+
+    /// When what the proxy has told everybody is no longer told.
+    fn looks_again(&self, path: &str) {
+        thread::sleep(SEEN);
+        self.visit(path);
     }
 
     /// Waits until somebody sees this text there.
@@ -160,8 +169,12 @@ fn evening(mode: &str, path: &str) {
         &in_ms(BEFORE_MS),
     ]);
 
+    // When it starts is seen before anybody asks.
     evening.visit(path);
     evening.sees("#headline", "Flash sale");
+    evening.sees("#label", "It starts in");
+    evening.runs();
+    evening.picture("0-upcoming");
     // By keyboard: the button is the first thing that one comes to behind the shop's name.
     evening.browser.press("\u{e004}\u{e004}").unwrap();
     evening.browser.press(ENTER).unwrap();
@@ -202,16 +215,24 @@ fn evening(mode: &str, path: &str) {
     // The last unit is with somebody who does not pay, and everybody else waits for it.
     evening.becomes_another_buyer();
     evening.visit(path);
-    evening.sees("#headline", "Flash sale");
+    evening.sees("#detail", "1 is left");
     evening.redis::<()>(&["SECKILL.ALTER", "1001", "HOLD", HOLD_MS]);
     let (_, his): (String, String) = evening.redis(&["SECKILL.TRY", "1001", "somebody"]);
     let pay =
         format!("return fetch('/pay{path}/{his}', {{ method: 'POST' }}).then((a) => a.status)");
     let paid = evening.browser.run(&pay).unwrap();
     assert_eq!(paid, 404, "nobody pays for what is not his");
-    evening.button("Buy now");
+    evening.looks_again(path);
+    evening.sees(
+        "#detail",
+        "One is still held for a buyer who has not paid yet",
+    );
+    evening.button("Get me the next one");
     evening.sees("#headline", "Sold out for now");
-    evening.sees("#detail", "held for buyers who have not paid");
+    evening.sees(
+        "#detail",
+        "One is still held for a buyer who has not paid yet",
+    );
     evening.runs();
     evening.picture("4-sold-out");
     evening.sees("#headline", "You have it");
@@ -229,8 +250,11 @@ fn evening(mode: &str, path: &str) {
     evening.sees("#headline", "Paid");
 
     evening.becomes_another_buyer();
-    evening.visit(path);
+    evening.looks_again(path);
+    evening.sees("#headline", "Sold out");
+    evening.sees("#detail", "All of them are sold");
     evening.redis::<()>(&["SECKILL.PAUSE", "1001"]);
+    evening.looks_again(path);
     evening.button("Buy now");
     evening.sees("#headline", "The sale is paused");
     evening.redis::<()>(&["SECKILL.RESUME", "1001"]);

@@ -125,9 +125,10 @@ impl Access {
         &self.target
     }
 
-    /// Whether a request that came to this has a line. Of rejections it is a matter of chance.
+    /// Whether a request that came to this has a line. Of rejections, and of
+    /// looks at a sale, it is a matter of chance.
     pub(crate) fn wants(&self, code: Code) -> bool {
-        !code.is_rejection() || fastrand::f64() < self.rejections
+        !code.comes_in_crowds() || fastrand::f64() < self.rejections
     }
 }
 

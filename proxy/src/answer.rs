@@ -2,6 +2,7 @@
 
 use crate::gate::Reservation;
 use crate::problem::{Problem, Quota};
+use crate::state::{State, Units};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use pingora_core::Result;
@@ -70,6 +71,20 @@ struct View<'a> {
     deadline: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct Sight<'a> {
+    sid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_in_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_in_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<Units>,
+}
+
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
         Self::refusal(problem, problem.status(), false)
@@ -130,6 +145,19 @@ impl Answer {
             status,
             qty: reservation.qty,
             deadline: reservation.deadline,
+        };
+        Self::json(StatusCode::OK, &body)
+    }
+
+    /// What everybody sees of a sale; how many units there are only with `show_units`.
+    pub(crate) fn state(sid: &str, state: &State, show_units: bool) -> Self {
+        let body = Sight {
+            sid,
+            name: state.name.as_deref(),
+            state: state.phase.word(),
+            starts_in_ms: state.starts_in_ms(),
+            ends_in_ms: state.ends_in_ms(),
+            units: show_units.then_some(state.units),
         };
         Self::json(StatusCode::OK, &body)
     }

@@ -32,6 +32,8 @@ codes! {
     Reservation = "reservation",
     Cancelled = "cancelled",
     Confirmed = "confirmed",
+    // Somebody sees how a sale stands.
+    State = "state",
     // The shop answers: what nobody guards, and a buy that Redis did not decide.
     Passed = "passed",
     Unreserved = "unreserved",
@@ -73,9 +75,9 @@ codes! {
 // === impl Code ===
 
 impl Code {
-    /// Whether a buyer was turned away, which can happen a million times in a minute. That the shop
-    /// or the proxy failed is something else.
-    pub(crate) const fn is_rejection(self) -> bool {
+    /// Whether it can happen a million times in a minute: a buyer was turned away, or only looks. That
+    /// the shop or the proxy failed is something else.
+    pub(crate) const fn comes_in_crowds(self) -> bool {
         !matches!(
             self,
             Self::Accepted
@@ -158,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn a_buyer_who_has_something_and_a_part_that_failed_are_no_rejections() {
+    fn a_buyer_who_has_something_and_a_part_that_failed_do_not_come_in_crowds() {
         for code in [Code::Accepted, Code::Duplicate, Code::ShopUnavailable] {
-            assert!(!code.is_rejection(), "{code:?}");
+            assert!(!code.comes_in_crowds(), "{code:?}");
         }
-        for code in [Code::SoldOut, Code::NoBuyer, Code::Unavailable] {
-            assert!(code.is_rejection(), "{code:?}");
+        for code in [Code::SoldOut, Code::NoBuyer, Code::Unavailable, Code::State] {
+            assert!(code.comes_in_crowds(), "{code:?}");
         }
     }
 }

@@ -307,6 +307,7 @@ mod tests {
             pattern: path.parse().unwrap(),
             mode: Mode::Queue,
             statuses: Statuses::default(),
+            show_units: false,
         };
         Tally::of(&Routes::new(paths.iter().map(route).collect()))
     }

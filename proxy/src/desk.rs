@@ -10,7 +10,7 @@ use crate::forward::{Forward, Passages};
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::ledger::Notes;
 use crate::problem::{Problem, rejection};
-use crate::route::{Fail, Found, Mode, Place};
+use crate::route::{Fail, Found, Mode, Place, Route};
 use crate::shadow::Shadows;
 use crate::site::Site;
 use http::{HeaderMap, Method};
@@ -118,13 +118,16 @@ impl Desk {
             Place::Sale { .. } | Place::BadSid => Err(Problem::MethodNotAllowed {
                 allow: "GET, HEAD, POST",
             }),
+            Place::State { route, sid } => case.state(route, sid).await,
             Place::Reservation { sid, rid } => case.at_reservation(sid, rid).await,
             Place::Confirmation { sid, rid } => case.confirm(sid, rid).await,
         };
         decided.unwrap_or_else(|problem| {
             case.notes.code = problem.into();
             let status = match place {
-                Place::Sale { route, .. } => route.statuses.of(problem),
+                Place::Sale { route, .. } | Place::State { route, .. } => {
+                    route.statuses.of(problem)
+                }
                 _ => problem.status(),
             };
             Answer::refusal(problem, status, site.tells_limits).into()
@@ -171,6 +174,19 @@ impl Case<'_> {
             (Verdict::Duplicate(rid), _) => Ok(Answer::duplicate(path, sid, rid).into()),
             (verdict, _) => Err(rejection(verdict).unwrap_or(Problem::Internal)),
         }
+    }
+
+    /// For everybody, so that nobody has to try in order to see when it starts.
+    async fn state(&mut self, route: &Route, sid: &str) -> Result<Decision, Problem> {
+        let asked = self.asked;
+        self.site.clients.admit(asked.peer, asked.headers)?;
+        if !asked.reads() {
+            return Err(Problem::MethodNotAllowed { allow: "GET, HEAD" });
+        }
+        let state = self.desk.gate.state(sid);
+        let state = self.notes.while_redis_answers(state).await?;
+        self.notes.code = Code::State;
+        Ok(Answer::state(sid, &state, route.show_units).into())
     }
 
     async fn at_reservation(&mut self, sid: &str, rid: &str) -> Result<Decision, Problem> {

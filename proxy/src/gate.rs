@@ -9,6 +9,7 @@ use crate::news::News;
 use crate::problem::Problem;
 use crate::sales::{Sale, Sales};
 use crate::servers::Servers;
+use crate::state::{Glance, State};
 use crate::throttle::Throttle;
 use redis::{Cmd, RedisError, Value, from_redis_value};
 use seckill_protocol::{ReservationId, ReservationState, Uid, Verdict, VerdictDetail};
@@ -271,6 +272,37 @@ impl Gate {
             .ok_or_else(|| self.odd(&format!("unexpected answer to GET: {answer:?}")))
     }
 
+    /// Looks how a sale stands, unless somebody has just looked.
+    ///
+    /// # Errors
+    /// [`Problem`] if there is none, or Redis did not answer.
+    pub(crate) async fn state(&self, sid: &str) -> Result<Arc<State>, Problem> {
+        let sale = self.sales.named(sid);
+        let window = timeout(self.deadline, sale.window.0.lock()).await;
+        let mut window = window.map_err(|_| Problem::Unavailable)?;
+        if let Some(glance) = window.as_ref().filter(|glance| glance.is_fresh()) {
+            return glance.seen.clone().ok_or(Problem::UnknownSale);
+        }
+        let _place = self.place()?;
+        let question = about("SECKILL.INFO", &sale.key);
+        let glance = match self.servers.ask(&sale.key, &question).await {
+            Ok((_, answer)) => {
+                Glance::now(Some(State::read(&answer).ok_or_else(|| {
+                    self.odd(&format!("unexpected answer to INFO: {answer:?}"))
+                })?))
+            }
+            Err(trouble) => match self.meaning(&trouble) {
+                Problem::UnknownSale => {
+                    self.sales.remove(&sale);
+                    Glance::now(None)
+                }
+                problem => return Err(problem),
+            },
+        };
+        let seen = window.insert(glance).seen.clone();
+        seen.ok_or(Problem::UnknownSale)
+    }
+
     /// Confirms or cancels a reservation. Repeating it changes nothing. Where an acceptance counts
     /// only when a replica has it, so does this: somebody has paid.
     ///
@@ -394,7 +426,8 @@ fn verdict([word, detail]: &[Value; 2]) -> Option<Verdict> {
     Verdict::from_reply(text(word)?, detail).ok()
 }
 
-fn text(value: &Value) -> Option<&str> {
+/// What a reply says in words.
+pub(crate) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),

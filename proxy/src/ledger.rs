@@ -80,6 +80,7 @@ impl Ledger {
         let duration = notes.began.elapsed();
         let sid = match site.routes.find(exchange.path).place {
             Place::Sale { sid, .. }
+            | Place::State { sid, .. }
             | Place::Reservation { sid, .. }
             | Place::Confirmation { sid, .. } => Some(sid),
             Place::BadSid | Place::Disguised | Place::Elsewhere => None,

@@ -93,6 +93,7 @@ mod site;
 mod sockets;
 mod spelling;
 mod standing;
+mod state;
 mod statuses;
 mod strange_key;
 mod successor;

@@ -58,8 +58,9 @@ const SWITCHES: [&str; 5] = [
     "access_log",
 ];
 
-/// The same for a route of mode `forward`.
-const ROUTE_DEFAULTS: [&str; 5] = [
+/// The same for a route of mode `forward`; the first counts in mode `queue`, too.
+const ROUTE_DEFAULTS: [&str; 6] = [
+    "show_units",
     "on_success",
     "on_client_error",
     "on_server_error",
@@ -90,13 +91,20 @@ pub(crate) fn effective(text: &str, config: &Config) -> anyhow::Result<String> {
             set_default(&mut all, key, value);
         }
     }
-    let forwards = |route: &Value| route.get("mode").and_then(Value::as_str) == Some("forward");
-    let example = shipped.get("route").and_then(Value::as_array);
-    let example = example.into_iter().flatten().find(|route| forwards(route));
+    let examples = shipped.get("route").and_then(Value::as_array);
+    let default = |key: &str| {
+        let mut examples = examples.into_iter().flatten();
+        examples.find_map(|example| example.get(key))
+    };
     let routes = all.get_mut("route").and_then(Value::as_array_mut);
-    for route in routes.into_iter().flatten().filter(|route| forwards(route)) {
-        for key in ROUTE_DEFAULTS {
-            if let Some(value) = example.and_then(|example| example.get(key)) {
+    for route in routes.into_iter().flatten() {
+        let keys: &[&str] = match route.get("mode").and_then(Value::as_str) {
+            Some("forward") => &ROUTE_DEFAULTS,
+            Some("queue") => &ROUTE_DEFAULTS[..1],
+            _ => &[],
+        };
+        for key in keys {
+            if let Some(value) = default(key) {
                 set_default(route, key, value);
             }
         }

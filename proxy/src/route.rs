@@ -21,6 +21,9 @@ const RESERVATIONS: &str = "reservations";
 /// The segment after a reservation where the shop says that it is paid for.
 const CONFIRMATION: &str = "confirm";
 
+/// The segment after a sale where everybody sees how it stands.
+const STATE: &str = "state";
+
 /// The guarded paths.
 #[derive(Debug)]
 pub(crate) struct Routes(Vec<Route>);
@@ -34,6 +37,8 @@ pub(crate) struct Route {
     pub(crate) mode: Mode,
     /// What a rejected one is answered.
     pub(crate) statuses: Statuses,
+    /// Whether everybody may see how many units it has.
+    pub(crate) show_units: bool,
 }
 
 /// What is done with an accepted buy.
@@ -112,6 +117,8 @@ pub(crate) struct PatternError;
 pub(crate) enum Place<'p> {
     /// The sale `sid`.
     Sale { route: &'p Route, sid: &'p str },
+    /// Where everybody sees how the sale `sid` stands.
+    State { route: &'p Route, sid: &'p str },
     /// The reservation `rid` of the sale `sid`.
     Reservation { sid: &'p str, rid: &'p str },
     /// Where that reservation is confirmed.
@@ -156,6 +163,7 @@ impl Routes {
             };
             let place = match below {
                 [] => Place::Sale { route, sid },
+                [STATE] if route.mode != Mode::Shadow => Place::State { route, sid },
                 [RESERVATIONS, rid] => Place::Reservation { sid, rid },
                 [RESERVATIONS, rid, CONFIRMATION] => Place::Confirmation { sid, rid },
                 _ => continue,
@@ -288,13 +296,14 @@ impl Pattern {
         sid.map(|sid| (sid, tail))
     }
 
-    /// Whether folded segments mean this path, or a reservation below it, to somebody.
+    /// Whether folded segments mean this path, or what the proxy answers below it, to somebody.
     fn loosely(&self, segments: &[String]) -> bool {
         let Some((head, tail)) = segments.split_at_checked(self.0.len()) else {
             return false;
         };
         let of_sale = match tail {
             [] => true,
+            [state] => state == STATE,
             [reservations, _] => reservations == RESERVATIONS,
             [reservations, _, confirm] => reservations == RESERVATIONS && confirm == CONFIRMATION,
             _ => false,
@@ -423,6 +432,7 @@ mod tests {
             pattern: path.parse().unwrap(),
             mode,
             statuses: Statuses::default(),
+            show_units: false,
         };
         Routes::new(vec![
             route("/seckill/{sid}", Mode::Queue),
@@ -456,6 +466,13 @@ mod tests {
             }
         );
         assert_eq!(
+            routes.place("/seckill/1001/state"),
+            Place::State {
+                route: &routes.0[0],
+                sid: "1001"
+            }
+        );
+        assert_eq!(
             routes.place("/seckill/1001/reservations/7-1/confirm"),
             Place::Confirmation {
                 sid: "1001",
@@ -482,6 +499,7 @@ mod tests {
             "/Trial/1001",
             "/trial//1001",
             "/trial/a.b",
+            "/trial/1001/state",
         ] {
             assert_eq!(routes.place(path), Place::Elsewhere, "{path}");
         }
@@ -527,6 +545,7 @@ mod tests {
             "/sec%E2%84%AAill/1001",
             "/seckill/1001%2freservations/7-1",
             "/seckill/1001/Reservations/7-1",
+            "/seckill/1001/State",
             "/seckill/1001/reservations/7-1/Confirm",
             "/seckill/1001/reservations/7-1//confirm",
             "/shop/1001/BUY",

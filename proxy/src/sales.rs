@@ -4,6 +4,7 @@ use crate::code::Code;
 use crate::convoy::Stop;
 use crate::counters::{Counters, EDGE_VERDICTS};
 use crate::shut::Shut;
+use crate::state::Window;
 use prometheus::IntCounter;
 use seckill_protocol::Verdict;
 use std::collections::HashMap;
@@ -32,6 +33,8 @@ pub(crate) struct Sale {
     pub(crate) stop: Stop,
     /// Whether it turns everybody away.
     pub(crate) shut: Shut,
+    /// How it was last seen by those who only look.
+    pub(crate) window: Window,
     /// Rejections that the proxy has answered itself.
     pub(crate) turned_away: TurnedAway,
 }
@@ -73,6 +76,7 @@ impl Sales {
                     key: self.key(sid),
                     stop: Stop::default(),
                     shut: Shut::new(self.remember),
+                    window: Window::default(),
                     turned_away: TurnedAway::default(),
                 })
             });

@@ -89,5 +89,6 @@ fn route(name: &str, mode: &str) -> Table {
     Table::from_iter([
         ("path".to_owned(), Value::from(format!("/{name}/{{sid}}"))),
         ("mode".to_owned(), Value::from(mode)),
+        ("show_units".to_owned(), Value::from(true)),
     ])
 }

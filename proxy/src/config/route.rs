@@ -18,6 +18,7 @@ pub(crate) struct RouteTable {
     on_timeout: Option<String>,
     fail: Option<String>,
     status: Option<BTreeMap<String, u16>>,
+    show_units: Option<bool>,
 }
 
 /// Checks the tables.
@@ -53,6 +54,7 @@ pub(crate) fn routes(tables: &[RouteTable], mistakes: &mut Mistakes) -> Routes {
             pattern,
             mode,
             statuses,
+            show_units: table.show_units.unwrap_or(false),
         });
     }
     Routes::new(routes)
@@ -70,6 +72,9 @@ fn mode(at: usize, table: &RouteTable) -> Result<Mode, String> {
         "queue" | "shadow" if table.on_server_error.is_some() => only_forward("on_server_error"),
         "queue" | "shadow" if table.on_timeout.is_some() => only_forward("on_timeout"),
         "queue" | "shadow" if table.fail.as_deref() == Some("open") => only_forward("fail"),
+        "shadow" if table.show_units.is_some() => Err(format!(
+            "route[{at}].show_units: not for mode = \"shadow\", in which the shop answers everything"
+        )),
         "shadow" if table.status.is_some() => Err(format!(
             "route[{at}].status: not for mode = \"shadow\", which rejects nobody"
         )),

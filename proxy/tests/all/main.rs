@@ -50,6 +50,7 @@ mod shop;
 mod shop_tls;
 mod sold_out;
 mod stand;
+mod state;
 mod stream;
 mod stub;
 mod tls;

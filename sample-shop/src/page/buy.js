@@ -1,12 +1,14 @@
-// Buys for whoever looks at the page. What it knows are the proxy's answers: to a POST of the page's
-// own path, which buys, and to a GET of the reservation that came of it.
+// Buys for whoever looks at the page. What it knows are the proxy's answers: to a GET of how the sale
+// stands, to a POST of the page's own path, which buys, and to a GET of the reservation that came of it.
 'use strict';
 
 const path = location.pathname;
 const on = (name) => document.getElementById(name);
 
-// How often a reservation is looked at while it is held, and how long an answer may take.
+// How often a reservation is looked at while it is held, and a sale while somebody waits for it; and how
+// long an answer may take.
 const LOOK_EVERY_MS = 10_000;
+const WATCH_EVERY_MS = 30_000;
 const PATIENCE_MS = 40_000;
 
 // What has to outlive a reload: the key of the purchase, whether the buyer still wants it, and his
@@ -36,14 +38,15 @@ let introduced = false; // whether the shop was asked who this is
 let ahead = Infinity; // how much the proxy's clock is ahead of this one, ms
 let next = null; // what happens at which time, and whether the clock shows it
 let holding = false; // whether what is shown is a hold
+let idle = false; // whether the buyer has not asked for anything yet
 let lastMinute = null; // what a screen reader was told last
 
-function show(words, { main, other, note, at, act, shown = true } = {}) {
+function show(words, { main, other, note, detail, at, act, shown = true } = {}) {
   // The same words are not read aloud again.
   const write = (name, text) => { if (on(name).textContent !== text) on(name).textContent = text; };
   on('state').dataset.mood = words.mood;
   write('headline', words.headline);
-  write('detail', words.detail);
+  write('detail', detail ?? words.detail);
   write('label', words.label ?? '');
   write('note', note ?? '');
   on('note').hidden = !note;
@@ -54,6 +57,7 @@ function show(words, { main, other, note, at, act, shown = true } = {}) {
   if (focused) [on('main'), on('other'), on('headline')].find((element) => !element.hidden).focus();
   next = at === undefined ? null : { at, act, shown };
   holding = words === WORDS.held;
+  idle = [WORDS.ready, WORDS.upcoming, WORDS.gone].includes(words);
   if (!holding) lastMinute = null;
   tick();
 }
@@ -106,8 +110,53 @@ const later = (seconds) => {
   return Date.now() + ms + Math.random() * Math.min(Math.max(ms / 10, 500), 30_000);
 };
 
-function ready() {
-  show(WORDS.ready, { main: ['Buy now', buy] });
+// What can be seen before anybody asks. Without an answer there is the button all the same.
+async function ready() {
+  const buyNow = ['Buy now', buy];
+  if (!idle) show(WORDS.ready, { main: buyNow });
+  const sale = await glance();
+  if (!idle || sale === null) return;
+  switch (sale.state) {
+    case 'waiting':
+      return show(WORDS.upcoming, {
+        main: ['Buy it for me at the start', buy],
+        at: Date.now() + sale.starts_in_ms,
+        // Nobody is asked at that moment: all pages would ask together.
+        act: () => show(WORDS.ready, { main: buyNow }),
+      });
+    case 'ended':
+      return show(WORDS.ended);
+    case 'soldout':
+      if (sale.units?.held === 0) return show(WORDS.sold_out_for_good, { main: ['Look again', buy] });
+      return show(WORDS.gone, { detail: stillHeld(sale), main: ['Get me the next one', buy] });
+    case 'open':
+      return show(WORDS.ready, { detail: left(sale), main: buyNow });
+    default:
+      return show(WORDS.ready, { main: buyNow });
+  }
+}
+
+// How the sale stands, or null. Nobody waits for it: the buttons work meanwhile.
+async function glance() {
+  try {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const response = await fetch(`${path}/state`, { signal, cache: 'no-store' });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+// Only if the shop lets everybody see its numbers.
+function left({ units }) {
+  if (units === undefined) return undefined;
+  return `${units.available} ${units.available === 1 ? 'is' : 'are'} left. ${WORDS.ready.detail}`;
+}
+
+function stillHeld({ units }) {
+  if (units === undefined || units.held === 0) return undefined;
+  const some = units.held === 1 ? 'One is still held for a buyer who has' : `${units.held} are still held for buyers who have`;
+  return `${some} not paid yet. If one comes back, we try to get it for you.`;
 }
 
 async function buy() {
@@ -133,7 +182,8 @@ function refused(answer) {
   }
   if (answer.retryAfter !== null) {
     const words = WORDS[code] ?? WORDS.unavailable;
-    return tryAgain(words, later(answer.retryAfter), ['Try now', buy]);
+    tryAgain(words, later(answer.retryAfter), ['Try now', buy]);
+    return code === 'sold_out' ? count() : undefined;
   }
   if (code === 'sold_out') {
     return show(WORDS.sold_out_for_good, { main: ['Look again', buy] });
@@ -148,6 +198,15 @@ function refused(answer) {
 function tryAgain(words, at, main) {
   show(words, { at, act: buy, main, other: ['Do not wait', stop] });
 }
+
+// How many are held, while he waits for one of them.
+async function count() {
+  const sale = await glance();
+  const detail = sale === null ? undefined : stillHeld(sale);
+  if (waits() && detail !== undefined) on('detail').textContent = detail;
+}
+
+const waits = () => on('headline').textContent === WORDS.sold_out.headline && !idle;
 
 // The key stays: whether something was granted by an answer that got lost, nobody knows yet.
 function stop() {
@@ -183,10 +242,15 @@ function held(status, deadline) {
   });
 }
 
-// Its own time to look, beside the one that is shown.
+// Their own times to look, beside the one that is shown.
 setInterval(() => {
   if (holding && !busy) look();
 }, LOOK_EVERY_MS);
+setInterval(() => {
+  if (document.hidden) return;
+  if (idle) ready();
+  else if (waits()) count();
+}, WATCH_EVERY_MS);
 
 async function pay() {
   show(WORDS.paying, { main: ['Pay now', pay] });
@@ -241,7 +305,9 @@ setInterval(() => { tick(); sayMinutes(); }, 250);
 
 // Who comes back, perhaps from his bank, sees at once how it stands.
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && purchase.rid && !busy) look();
+  if (document.hidden) return;
+  if (purchase.rid && !busy) look();
+  else if (idle) ready();
 });
 
 if (purchase.rid) look();

@@ -3,6 +3,8 @@
 
 const WORDS = {
   ready: { mood: 'calm', headline: 'Flash sale', detail: 'Press the button, and you know at once whether you have it.' },
+  upcoming: { mood: 'calm', headline: 'Flash sale', detail: 'It has not started yet. Press the button now, and we ask for you at the moment it starts.', label: 'It starts in' },
+  gone: { mood: 'calm', headline: 'Sold out for now', detail: 'Some are still held for buyers who have not paid yet. Press the button, and we try to get the first that comes back.' },
   asking: { mood: 'calm', headline: 'We ask for you …', detail: '' },
   paying: { mood: 'good', headline: 'Your payment is on its way …', detail: '' },
 
