@@ -147,6 +147,11 @@ impl MariaDb {
         )
     }
 
+    /// Where its administrator connects.
+    pub fn socket(&self) -> PathBuf {
+        socket_in(self.process.folder())
+    }
+
     /// Runs SQL as the server's administrator in the database `seckill`. Returns the rows of the
     /// results as text; what is NULL is the text `NULL`.
     ///
@@ -158,10 +163,7 @@ impl MariaDb {
         if let Make::MySql(_) = self.make {
             client.arg("--user=root");
         }
-        client.arg(format!(
-            "--socket={}",
-            socket_in(self.process.folder()).display()
-        ));
+        client.arg(format!("--socket={}", self.socket().display()));
         client.args([
             "--batch",
             "--skip-column-names",
