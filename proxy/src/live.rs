@@ -4,8 +4,8 @@
 //! taken when it looks the same twice in a row, so that a file in the middle of being written is not
 //! taken for a short key.
 
-use crate::secret::Source;
 use arc_swap::{ArcSwap, Guard};
+use seckill_daemon::secret::Source;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, info};
 

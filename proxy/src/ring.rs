@@ -2,8 +2,9 @@
 
 use crate::config::Mistakes;
 use crate::live::Live;
-use crate::secret::{self, Source};
+use crate::secret;
 use aws_lc_rs::hmac;
+use seckill_daemon::secret::Source;
 use std::collections::BTreeMap;
 
 /// The longest name of a key.

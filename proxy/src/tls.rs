@@ -5,7 +5,6 @@
 
 use crate::config::{Mistakes, listen, milliseconds};
 use crate::live::{Live, Look};
-use crate::secret::Source;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
@@ -15,6 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;

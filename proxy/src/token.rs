@@ -7,7 +7,7 @@ use crate::config::{Mistakes, within};
 use crate::cookie;
 use crate::live::{Live, Look};
 use crate::problem::Problem;
-use crate::secret::{self, Source};
+use crate::secret;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
     RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
@@ -21,6 +21,7 @@ use jsonwebtoken::jwk::{
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Validation, decode, decode_header,
 };
+use seckill_daemon::secret::Source;
 use seckill_protocol::Uid;
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -54,7 +54,6 @@ mod recover;
 mod relay;
 mod run;
 mod schema;
-mod secret;
 mod shown;
 mod signs;
 mod standing;

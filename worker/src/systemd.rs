@@ -4,9 +4,10 @@ use crate::figures::Figures;
 use crate::standing::{Need, Standing};
 use crate::stop::Stop;
 use sd_notify::NotifyState;
+use seckill_daemon::systemd;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tracing::{debug, error};
+use tracing::error;
 
 /// How often it is looked whether there is something to tell.
 const EVERY: Duration = Duration::from_millis(500);
@@ -36,19 +37,11 @@ pub(crate) async fn tell(figures: &Figures, standing: &Standing, stop: &Stop) {
             error!("{hanging:?} hangs: no more signs of life for systemd");
         }
         hung = !hanging.is_empty();
-        send(&news);
+        systemd::tell(&news);
         said = status;
         if !stop.pause(every).await {
-            return send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+            return systemd::tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
         }
-    }
-}
-
-fn send(news: &[NotifyState<'_>]) {
-    if !news.is_empty()
-        && let Err(error) = sd_notify::notify(news)
-    {
-        debug!("systemd cannot be told: {error}");
     }
 }
 

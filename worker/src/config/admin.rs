@@ -1,9 +1,9 @@
 //! `[admin]`: where the worker can be asked how it is, and who may see the dashboard there.
 
 use super::Mistakes;
-use crate::secret::Source;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 use std::fmt;
 use std::net::SocketAddr;

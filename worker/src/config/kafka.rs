@@ -2,7 +2,7 @@
 
 use super::Mistakes;
 use super::tls::{Tls, TlsTable};
-use crate::secret::Source;
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 
 /// How a user can be proven. What takes more than a password is not among them.

@@ -3,8 +3,8 @@
 use super::tls::{Tls, TlsTable};
 use super::{MYSQL_URL, Mistakes};
 use crate::mysql::options;
-use crate::secret::Source;
 use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 
 const EXPECTED: &str = "expected mysql://user:password@host:port/database";

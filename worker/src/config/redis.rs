@@ -2,12 +2,12 @@
 
 use super::tls::{Tls, TlsTable};
 use super::{Mistakes, REDIS_URL};
-use crate::secret::Source;
 use redis::io::tcp::TcpSettings;
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     RedisConnectionInfo, TlsCertificates,
 };
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 
 /// Where the sales are, checked.

@@ -1,10 +1,10 @@
 //! The certificates of a connection: whom to believe, and how the worker proves who it is.
 
 use super::Mistakes;
-use crate::secret::Source;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 use std::fmt;
 

@@ -50,6 +50,7 @@ use login::Logins;
 use sight::Sight;
 use std::sync::Arc;
 use tokio::sync::Mutex;
+use tower_http::compression::CompressionLayer;
 
 /// No question needs more.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -113,7 +114,8 @@ pub(crate) fn pages(dashboard: Option<Arc<Dashboard>>) -> Router {
             .route("/api/session", get(login::session))
             .route("/api/login", post(login::enter))
             .route("/api/logout", post(login::leave))
-            .route("/api/now", get(figures::now))
+            // Of a thousand sales 800 kB a second, and maybe over a phone.
+            .route("/api/now", get(figures::now).layer(CompressionLayer::new()))
             .route("/api/sales/{sid}", get(figures::sale))
             .route("/api/sales/{sid}/funnel", get(funnel::show))
             .route("/api/sales/{sid}/search", post(search::search))

@@ -152,6 +152,21 @@ fn every_answer_has_the_headers_that_keep_a_browser_safe() {
 }
 
 #[test]
+fn the_figures_come_compressed_to_whoever_can_read_that() {
+    let shop = Shop::open("dashboard-small");
+    shop.sale(1001, 10, &[]);
+    let worker = shop.run_with(&with_token(&shop));
+    let screen = Screen::open(&worker);
+    let encoding = |wanted: &[(&str, &str)]| {
+        let answer = screen.ask("GET", "/api/now", wanted, "");
+        answer.headers.get("content-encoding").cloned()
+    };
+    let gzip = [("accept-encoding", "gzip, deflate, br")];
+    assert_eq!(encoding(&gzip).as_deref(), Some("gzip"));
+    assert_eq!(encoding(&[]), None);
+}
+
+#[test]
 fn a_sale_is_shown_with_its_tries_its_orders_and_each_of_its_buyers() {
     let mut shop = Shop::open("dashboard-shows");
     shop.sale(1001, 3, &["--hold", "600000"]);

@@ -1,11 +1,11 @@
 //! `[redis.tls]`: whom to believe that it is Redis, and how the proxy proves who it is.
 
 use crate::config::Mistakes;
-use crate::secret::Source;
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use seckill_daemon::secret::Source;
 use serde::Deserialize;
 
 /// `[redis.tls]`.

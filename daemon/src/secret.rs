@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// More than any key or password.
+/// More than any password, key or set of keys.
 const BYTES_MAX: u64 = 1024 * 1024;
 
 /// Where systemd puts the credentials of a service.
@@ -17,7 +17,7 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// `{ env = "SECKILL_MYSQL_PASSWORD" }`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Written")]
-pub(crate) enum Source {
+pub enum Source {
     /// A file's bytes.
     File(PathBuf),
     /// The bytes of a credential that systemd has handed over.
@@ -49,7 +49,7 @@ impl Source {
     ///
     /// # Errors
     /// A sentence that names the place and not the secret.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, String> {
+    pub fn read(&self) -> Result<Vec<u8>, String> {
         match self {
             Self::File(path) => read(path),
             Self::Credential(name) => {
@@ -68,7 +68,7 @@ impl Source {
     ///
     /// # Errors
     /// A sentence that begins with `key`.
-    pub(crate) fn password(&self, key: &str) -> Result<String, String> {
+    pub fn password(&self, key: &str) -> Result<String, String> {
         let bytes = self.read().map_err(|error| format!("{key}: {error}"))?;
         let text = String::from_utf8(bytes).map_err(|_| format!("{key}: expected UTF-8"))?;
         let password = text.trim_end_matches(['\r', '\n']);
