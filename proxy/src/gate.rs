@@ -20,6 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tracing::error;
 
+/// How many sales can be looked at in Redis at the same time. Who looks need not say who he is, and
+/// makes up sales if he likes: he must not take the places of those who buy.
+const LOOKS_MAX: usize = 64;
+
 /// Asks the module, unless it is known what it would say.
 pub(crate) struct Gate {
     servers: Servers,
@@ -27,6 +31,8 @@ pub(crate) struct Gate {
     news: Arc<News>,
     /// Questions that may wait for an answer at the same time.
     places: Arc<Semaphore>,
+    /// Looks that may.
+    looks: Semaphore,
     waiting_max: usize,
     deadline: Duration,
     /// Whether an acceptance counts only when a replica has it.
@@ -99,6 +105,7 @@ impl Gate {
             servers,
             sales: Arc::new(sales),
             places: Arc::new(Semaphore::new(waiting_max)),
+            looks: Semaphore::new(LOOKS_MAX),
             waiting_max,
             deadline,
             copies,
@@ -283,7 +290,7 @@ impl Gate {
         if let Some(glance) = window.as_ref().filter(|glance| glance.is_fresh()) {
             return glance.seen.clone().ok_or(Problem::UnknownSale);
         }
-        let _place = self.place()?;
+        let _place = self.looks.try_acquire().map_err(|_| Problem::Overloaded)?;
         let question = about("SECKILL.INFO", &sale.key);
         let glance = match self.servers.ask(&sale.key, &question).await {
             Ok((_, answer)) => {

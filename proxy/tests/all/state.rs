@@ -1,6 +1,6 @@
 //! What everybody sees of a sale, without trying to buy.
 
-use crate::stand::{Stand, crowd, request};
+use crate::stand::{Stand, crowd, eventually, post, request};
 use seckill_testbed::Part;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -121,4 +121,29 @@ fn nobody_changes_anything_there_and_nothing_is_made_up() {
     std::thread::sleep(Duration::from_secs(1));
     let answer = stand.client().ask(&look("1001"));
     assert_eq!(answer.problem(), (503, "unavailable".to_owned()));
+}
+
+#[test]
+fn those_who_look_do_not_take_the_places_of_those_who_buy() {
+    let mut stand = Stand::start_with("places", "queue", |settings| {
+        settings
+            .with("redis.waiting_max", 50)
+            .with("redis.deadline_ms", 10_000)
+    });
+    stand.create("1001", &["STOCK", "3"]);
+    eventually("it is connected", || stand.buy("1001", "u0").status < 300);
+    stand.redis.freeze().unwrap();
+    let mut lookers: Vec<_> = (0..200).map(|_| stand.client()).collect();
+    for (number, looker) in lookers.iter_mut().enumerate() {
+        looker.send(&look(&format!("made-up-{number}")));
+    }
+    let refused = r#"seckill_proxy_requests_total{code="unavailable",route="/seckill/{sid}"}"#;
+    eventually("most are told to come again", || {
+        stand.counter(refused) == 200 - 64
+    });
+    let mut buyer = stand.client();
+    buyer.send(&post("/seckill/1001", "u1"));
+    std::thread::sleep(Duration::from_millis(100));
+    stand.redis.thaw().unwrap();
+    assert_eq!(buyer.read().status, 202);
 }

@@ -71,8 +71,9 @@ fn a_late_payment_finds_its_way_to_the_accountant(shop: &Shop) {
     let due =
         "SELECT rid, uid, qty, reason FROM stock_refund WHERE refunded_at IS NULL ORDER BY due_at";
     assert_eq!(shop.query(due), [[&*late, "u1", "1", "late_payment"]]);
-    let plan = shop.query(&format!("EXPLAIN {due}"));
-    assert!(plan[0].contains(&"stock_refund_due".to_owned()), "{plan:?}");
+    // MariaDB explains in columns, MySQL in a tree.
+    let plan = shop.query(&format!("EXPLAIN {due}")).concat().concat();
+    assert!(plan.contains("stock_refund_due"), "{plan}");
     assert_eq!(
         steps(shop, 1001).last().unwrap()[1..],
         ["expired", "expired", "module"]
