@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_STORE: &[u8] = b"no-store";
 
 /// Names as pingora writes them.
 const ALLOW: &str = "Allow";
@@ -195,9 +195,13 @@ impl Answer {
     /// The client is gone.
     pub(crate) async fn send(self, session: &mut Session) -> Result<()> {
         let mut header = ResponseHeader::build_no_case(self.status, Some(8))?;
-        for (name, value) in self.headers() {
-            header.insert_header(name, value)?;
-        }
+        let mut inserted = Ok(());
+        self.tell_headers(|name, value| {
+            if inserted.is_ok() {
+                inserted = header.insert_header(name, value);
+            }
+        });
+        inserted?;
         session
             .write_response_header(Box::new(header), false)
             .await?;
@@ -211,46 +215,46 @@ impl Answer {
         bytes.extend_from_slice(self.status.as_str().as_bytes());
         bytes.push(b' ');
         bytes.extend_from_slice(self.status.canonical_reason().unwrap_or("").as_bytes());
-        let kept = (CONNECTION, HeaderValue::from_static("keep-alive"));
-        let last = [(DATE, date::get_cached_date()), kept];
-        for (name, value) in self.headers().chain(last) {
+        let mut write = |name: &str, value: &[u8]| {
             bytes.extend_from_slice(b"\r\n");
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value.as_bytes());
-        }
+            bytes.extend_from_slice(value);
+        };
+        self.tell_headers(&mut write);
+        write(DATE, date::get_cached_date().as_bytes());
+        write(CONNECTION, b"keep-alive");
         bytes.extend_from_slice(b"\r\n\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&'static str, HeaderValue)> + use<> {
-        let text = HeaderValue::from_static;
-        // Each is made of what a header may have in it.
-        let made = |value: &str| HeaderValue::from_str(value).ok();
-        let limits = self.limit.as_deref();
-        [
-            Some((CONTENT_TYPE, self.content_type.clone())),
-            Some((CONTENT_LENGTH, self.body.len().into())),
-            // A 410 may be kept by caches unless it says otherwise; so may nothing else that is
-            // true for one buyer and one moment.
-            Some((CACHE_CONTROL, NO_STORE)),
-            self.retry_after_s.map(|s| (RETRY_AFTER, s.into())),
-            self.location
-                .as_deref()
-                .and_then(made)
-                .map(|location| (LOCATION, location)),
-            self.allow.map(|methods| (ALLOW, text(methods))),
-            self.challenge.map(|how| (WWW_AUTHENTICATE, text(how))),
-            limits
-                .and_then(|limits| made(limits.policy.as_deref()?))
-                .map(|policy| (RATELIMIT_POLICY, policy)),
-            limits
-                .and_then(|limits| made(&limits.limit))
-                .map(|limit| (RATELIMIT, limit)),
-        ]
-        .into_iter()
-        .flatten()
+    /// Says its headers one after the other. Each is made of what a header may have in it.
+    fn tell_headers(&self, mut tell: impl FnMut(&'static str, &[u8])) {
+        tell(CONTENT_TYPE, self.content_type.as_bytes());
+        tell(CONTENT_LENGTH, self.body.len().to_string().as_bytes());
+        // A 410 may be kept by caches unless it says otherwise; so may nothing else that is
+        // true for one buyer and one moment.
+        tell(CACHE_CONTROL, NO_STORE);
+        if let Some(seconds) = self.retry_after_s {
+            tell(RETRY_AFTER, seconds.to_string().as_bytes());
+        }
+        if let Some(location) = &self.location {
+            tell(LOCATION, location.as_bytes());
+        }
+        if let Some(methods) = self.allow {
+            tell(ALLOW, methods.as_bytes());
+        }
+        if let Some(how) = self.challenge {
+            tell(WWW_AUTHENTICATE, how.as_bytes());
+        }
+        let Some(limit) = self.limit.as_deref() else {
+            return;
+        };
+        if let Some(policy) = &limit.policy {
+            tell(RATELIMIT_POLICY, policy.as_bytes());
+        }
+        tell(RATELIMIT, limit.limit.as_bytes());
     }
 }
 

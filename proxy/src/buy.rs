@@ -9,6 +9,8 @@ use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName};
 use seckill_protocol::{TOKEN_BYTES_MAX, Uid};
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 const OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-method-override"),
@@ -73,7 +75,7 @@ fn quantity(query: Option<&str>) -> Result<u32, Problem> {
 /// [`Problem::BadIdempotencyKey`] unless it is said at most once, as 1 to 128 visible ASCII
 /// characters.
 fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
-    let mut values = headers.get_all("idempotency-key").iter();
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None)

@@ -118,9 +118,10 @@ impl Desk {
             Place::Sale { .. } | Place::BadSid => Err(Problem::MethodNotAllowed {
                 allow: "GET, HEAD, POST",
             }),
-            Place::State { route, sid } => case.state(route, sid).await,
-            Place::Reservation { sid, rid } => case.at_reservation(sid, rid).await,
-            Place::Confirmation { sid, rid } => case.confirm(sid, rid).await,
+            // What is rare has a place of its own, so that what is not need not carry it about.
+            Place::State { route, sid } => Box::pin(case.state(route, sid)).await,
+            Place::Reservation { sid, rid } => Box::pin(case.at_reservation(sid, rid)).await,
+            Place::Confirmation { sid, rid } => Box::pin(case.confirm(sid, rid)).await,
         };
         decided.unwrap_or_else(|problem| {
             case.notes.code = problem.into();
@@ -165,7 +166,7 @@ impl Case<'_> {
                 .accepted(sid, rid, uid, qty, how)
                 .map(Decision::Forward),
             (Verdict::Duplicate(rid), Mode::Forward(how)) => {
-                let reservation = self.reservation(sid, rid).await?;
+                let reservation = Box::pin(self.reservation(sid, rid)).await?;
                 passages
                     .repeated(sid, &reservation, uid, how)
                     .map(Decision::Forward)

@@ -10,12 +10,13 @@ use crate::body::BODY_BYTES_MAX;
 use crate::desk::{Asked, Decision, Desk};
 use crate::ledger::{Exchange, Ledger, Notes};
 use crate::proxy::WRITE_TIMEOUT;
-use crate::site::{Current, Site};
+use crate::site::Site;
 use futures_util::poll;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora_core::protocols::Stream;
 use std::io;
+use std::mem::{MaybeUninit, replace};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,12 +29,11 @@ const HEADERS_MAX: usize = 48;
 
 /// Answers plain buys.
 pub(crate) struct Fast {
-    site: Current,
     desk: Arc<Desk>,
     ledger: Arc<Ledger>,
 }
 
-/// What became of what has arrived.
+/// What became of a plain buy.
 pub(crate) enum Served {
     /// It was answered, and the client may ask again.
     Answered,
@@ -41,8 +41,6 @@ pub(crate) enum Served {
     Gone,
     /// It was decided, and pingora goes on with it.
     Decided(Box<Decided>),
-    /// It is pingora's.
-    Untouched,
 }
 
 /// What was decided, for a request that pingora goes on with.
@@ -55,32 +53,37 @@ pub(crate) struct Decided {
 
 /// A buy beyond doubt.
 #[derive(Debug)]
-struct Plain<'b> {
+pub(crate) struct Plain<'b> {
     path: &'b str,
     query: Option<&'b str>,
     headers: HeaderMap,
 }
 
+/// What the headers say about the message and its connection.
+#[derive(Default)]
+struct Framing {
+    has_host: bool,
+    has_connection: bool,
+    body_length: Option<usize>,
+}
+
 // === impl Fast ===
 
 impl Fast {
-    /// Decides by what `site` says, at `desk`, and enters in `ledger` what it has answered.
-    pub(crate) const fn new(site: Current, desk: Arc<Desk>, ledger: Arc<Ledger>) -> Self {
-        Self { site, desk, ledger }
+    /// Decides at `desk`, and enters in `ledger` what it has answered.
+    pub(crate) const fn new(desk: Arc<Desk>, ledger: Arc<Ledger>) -> Self {
+        Self { desk, ledger }
     }
 
-    /// Serves what has arrived of a request, if that is a plain buy and nothing else.
+    /// Serves a plain buy by what `site` says.
     pub(crate) async fn serve(
         &self,
-        arrived: &[u8],
+        site: &Arc<Site>,
+        plain: Plain<'_>,
         stream: &mut Stream,
         peer: Option<IpAddr>,
         is_reused: bool,
     ) -> Served {
-        let Some(plain) = plain(arrived) else {
-            return Served::Untouched;
-        };
-        let site = self.site.load_full();
         let mut notes = Notes::new();
         notes.reused = is_reused;
         let asked = Asked {
@@ -90,11 +93,11 @@ impl Fast {
             headers: &plain.headers,
             peer,
         };
-        let answer = match self.desk.decide(&site, &asked, &mut notes).await {
+        let answer = match self.desk.decide(site, &asked, &mut notes).await {
             Decision::Answer(answer) => answer,
             decision => {
                 return Served::Decided(Box::new(Decided {
-                    site,
+                    site: Arc::clone(site),
                     decision,
                     notes,
                 }));
@@ -112,7 +115,7 @@ impl Fast {
             status: is_sent.then_some(status),
             bytes: if is_sent { length } else { 0 },
         };
-        self.ledger.enter(&site, &notes, &exchange);
+        self.ledger.enter(site, &notes, &exchange);
         if is_sent {
             Served::Answered
         } else {
@@ -137,49 +140,56 @@ async fn send(answer: Answer, stream: &mut Stream) -> bool {
     }
 }
 
-/// Reads a buy that nobody could read differently.
-fn plain(arrived: &[u8]) -> Option<Plain<'_>> {
-    if !arrived.starts_with(b"POST /") {
-        return None;
-    }
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut fields);
-    let Ok(httparse::Status::Complete(head_length)) = request.parse(arrived) else {
-        return None;
-    };
-    let (Some("POST"), Some(1), Some(target)) = (request.method, request.version, request.path)
-    else {
-        return None;
-    };
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    let is_plain = path.bytes().all(|b| is_unreserved(b) || b == b'/')
-        && !path.contains("//")
-        && query.is_none_or(|query| {
-            query
-                .bytes()
-                .all(|b| is_unreserved(b) || matches!(b, b'=' | b'&'))
-        });
-    if !is_plain {
-        return None;
-    }
-    let mut headers = HeaderMap::with_capacity(request.headers.len());
-    for field in &*request.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        let value = HeaderValue::from_bytes(field.value).ok()?;
-        if headers.append(name, value) && !may_be_repeated(field.name) {
+// === impl Plain ===
+
+impl<'b> Plain<'b> {
+    /// Reads what has arrived of a request, if that is a buy that nobody could read differently, and
+    /// nothing else.
+    pub(crate) fn read(arrived: &'b [u8]) -> Option<Self> {
+        if !arrived.starts_with(b"POST /") {
             return None;
         }
+        let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+        let mut request = httparse::Request::new(&mut []);
+        let Ok(httparse::Status::Complete(head_length)) =
+            request.parse_with_uninit_headers(arrived, &mut fields)
+        else {
+            return None;
+        };
+        let (Some("POST"), Some(1), Some(target)) = (request.method, request.version, request.path)
+        else {
+            return None;
+        };
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let is_plain = path.bytes().all(|b| is_unreserved(b) || b == b'/')
+            && !path.contains("//")
+            && query.is_none_or(|query| {
+                query
+                    .bytes()
+                    .all(|b| is_unreserved(b) || matches!(b, b'=' | b'&'))
+            });
+        if !is_plain {
+            return None;
+        }
+        let mut headers = HeaderMap::with_capacity(request.headers.len());
+        let mut framing = Framing::default();
+        for field in &*request.headers {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+            let value = HeaderValue::from_bytes(field.value).ok()?;
+            framing.read(&name, &value)?;
+            headers.append(name, value);
+        }
+        // Not less, and nothing behind it.
+        let length = head_length.checked_add(framing.body_length.unwrap_or(0))?;
+        (framing.has_host && arrived.len() == length).then_some(Self {
+            path,
+            query,
+            headers,
+        })
     }
-    let body_length = framing(&headers)?;
-    // Not less, and nothing behind it.
-    (arrived.len() == head_length.checked_add(body_length)?).then_some(Plain {
-        path,
-        query,
-        headers,
-    })
 }
 
 /// What no server reads in its own way.
@@ -187,34 +197,29 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
-/// Headers that the desk itself counts.
-fn may_be_repeated(name: &str) -> bool {
-    ![HOST, CONNECTION, CONTENT_LENGTH]
-        .iter()
-        .any(|once| name.eq_ignore_ascii_case(once.as_str()))
+// === impl Framing ===
+
+impl Framing {
+    /// Takes in one header; `None` unless everything that it says about the message and its
+    /// connection is as usual, and said once. Other headers the desk itself counts.
+    fn read(&mut self, name: &HeaderName, value: &HeaderValue) -> Option<()> {
+        let is_usual = if name == HOST {
+            !replace(&mut self.has_host, true) && !value.as_bytes().contains(&b'@')
+        } else if name == CONNECTION {
+            !replace(&mut self.has_connection, true)
+                && value.as_bytes().eq_ignore_ascii_case(b"keep-alive")
+        } else if name == CONTENT_LENGTH {
+            self.body_length.replace(body_length(value)?).is_none()
+        } else {
+            ![TRANSFER_ENCODING, EXPECT, UPGRADE].contains(name)
+        };
+        is_usual.then_some(())
+    }
 }
 
-/// The length of the body, if everything about the message and its connection is as usual.
-fn framing(headers: &HeaderMap) -> Option<usize> {
-    if [TRANSFER_ENCODING, EXPECT, UPGRADE]
-        .iter()
-        .any(|name| headers.contains_key(name))
-    {
-        return None;
-    }
-    if headers.get(HOST)?.as_bytes().contains(&b'@') {
-        return None;
-    }
-    let is_kept = headers
-        .get(CONNECTION)
-        .is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"));
-    if !is_kept {
-        return None;
-    }
-    let Some(length) = headers.get(CONTENT_LENGTH) else {
-        return Some(0);
-    };
-    let digits = length.to_str().ok()?;
+/// A length that the proxy itself would read to its end.
+fn body_length(value: &HeaderValue) -> Option<usize> {
+    let digits = value.to_str().ok()?;
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -242,15 +247,15 @@ mod tests {
             "Origin: https://shop.test\r\nAccept: */*\r\nTE: trailers\r\n",
         ] {
             let request = buy(LINE, more);
-            let plain = plain(request.as_bytes()).unwrap();
+            let plain = Plain::read(request.as_bytes()).unwrap();
             assert_eq!((plain.path, plain.query), ("/seckill/1001", None), "{more}");
             assert_eq!(plain.headers["x-user-id"], "u7");
         }
         let request = buy("POST /a-b_c.d~e/1?qty=2&x=y HTTP/1.1", "");
-        let plain = plain(request.as_bytes()).unwrap();
+        let plain = Plain::read(request.as_bytes()).unwrap();
         assert_eq!(plain.query, Some("qty=2&x=y"));
         let with_body = buy(LINE, "Content-Length: 4\r\n") + "abcd";
-        assert!(super::plain(with_body.as_bytes()).is_some());
+        assert!(Plain::read(with_body.as_bytes()).is_some());
     }
 
     #[test]
@@ -268,7 +273,7 @@ mod tests {
             "POST http://shop.test/seckill/1001 HTTP/1.1",
             "\r\nPOST /seckill/1001 HTTP/1.1",
         ] {
-            assert!(plain(buy(line, "").as_bytes()).is_none(), "{line}");
+            assert!(Plain::read(buy(line, "").as_bytes()).is_none(), "{line}");
         }
         for more in [
             "Host: other.test\r\n",
@@ -286,17 +291,17 @@ mod tests {
             " folded\r\n",
             "X Y: z\r\n",
         ] {
-            assert!(plain(buy(LINE, more).as_bytes()).is_none(), "{more}");
+            assert!(Plain::read(buy(LINE, more).as_bytes()).is_none(), "{more}");
         }
         let request = buy(LINE, "");
         let more_behind = request.clone() + "POST";
-        assert!(plain(more_behind.as_bytes()).is_none());
-        assert!(plain(&request.as_bytes()[..request.len() - 2]).is_none());
+        assert!(Plain::read(more_behind.as_bytes()).is_none());
+        assert!(Plain::read(&request.as_bytes()[..request.len() - 2]).is_none());
         let too_many = buy(LINE, &"X: y\r\n".repeat(HEADERS_MAX));
-        assert!(plain(too_many.as_bytes()).is_none());
+        assert!(Plain::read(too_many.as_bytes()).is_none());
         for hosts in ["", "Host: user@shop.test\r\n"] {
             let request = format!("{LINE}\r\n{hosts}X-User-Id: u7\r\n\r\n");
-            assert!(plain(request.as_bytes()).is_none(), "{hosts}");
+            assert!(Plain::read(request.as_bytes()).is_none(), "{hosts}");
         }
     }
 }

@@ -8,39 +8,30 @@
 use crate::answer::PROBLEM_JSON;
 use crate::closing::Closing;
 use crate::counters::{Counters, Present};
-use crate::fast::{Fast, Served};
+use crate::fast::{Fast, Plain, Served};
 use crate::guests::Guests;
 use crate::limits::Limits;
 use crate::preface::Prefaced;
 use crate::problem::Problem;
 use crate::proxy::{KEEPALIVE_S, Predecessor, Proxy};
+use crate::rest::Rest;
 use crate::site::{Current, Site};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 use async_trait::async_trait;
 use bytes::BytesMut;
+use memchr::memchr;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
-use std::cell::RefCell;
-use std::future::poll_fn;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::time::{sleep, timeout};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 use tracing::warn;
-
-/// What fits most heads.
-const HEAD_BYTES_USUAL: usize = 2 * 1024;
-
-/// When the door closes: how long somebody may take who has only just come in, and was not told.
-const NEWCOMER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long, and how much, is still read from somebody who was turned away in the middle of his
 /// head: closing at once could destroy the answer on its way.
@@ -140,9 +131,16 @@ impl House {
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut served: u64 = 0;
         let peer = peer(&stream);
+        let mut rest = Rest::new(closing);
+        let mut keepalive = self.site.load().limits.keepalive;
         loop {
+            let Some(first) = rest.end(&mut stream, keepalive).await else {
+                return;
+            };
+            // Not held while nobody asks for anything, and one for all that a request is asked about.
             let site = self.site.load_full();
-            let head = match read_head(&mut stream, &site.limits, served == 0, closing).await {
+            keepalive = site.limits.keepalive;
+            let head = match read_head(first, &mut stream, &site.limits).await {
                 Head::Complete(head) => head,
                 Head::Closed => return,
                 Head::Refused(problem, head) => {
@@ -153,19 +151,21 @@ impl House {
             served = served.saturating_add(1);
             let is_last =
                 served >= site.limits.requests_per_connection || self.closing.is_leaving();
-            drop(site);
             // Pingora tells who is the last on a connection that it ends.
-            let decided = if is_last || *closing.borrow() {
-                None
-            } else {
-                let serving = Box::pin(self.fast.serve(&head, &mut stream, peer, served > 1));
-                match serving.await {
-                    Served::Answered => continue,
-                    Served::Gone => return,
-                    Served::Decided(decided) => Some(decided),
-                    Served::Untouched => None,
+            let is_ours = !is_last && !*closing.borrow();
+            let decided = match is_ours.then(|| Plain::read(&head)).flatten() {
+                Some(plain) => {
+                    let is_reused = served > 1;
+                    let serving = self.fast.serve(&site, plain, &mut stream, peer, is_reused);
+                    match Box::pin(serving).await {
+                        Served::Answered => continue,
+                        Served::Gone => return,
+                        Served::Decided(decided) => Some(decided),
+                    }
                 }
+                None => None,
             };
+            drop(site);
             let mut session = ServerSession::new_http1(stream);
             if let Some(settings) = settings.take() {
                 settings.apply_to_session(&mut session);
@@ -202,28 +202,7 @@ impl House {
     }
 }
 
-async fn read_head(
-    stream: &mut Stream,
-    limits: &Limits,
-    is_newcomer: bool,
-    closing: &ShutdownWatch,
-) -> Head {
-    let mut closing = closing.clone();
-    let sent_away = async {
-        let _ = closing.wait_for(|closing| *closing).await;
-        if is_newcomer {
-            sleep(NEWCOMER_PATIENCE).await;
-        }
-    };
-    let mut head = tokio::select! {
-        // What has arrived is served.
-        biased;
-        first = timeout(limits.keepalive, first_bytes(stream)) => match first {
-            Ok(Ok(head)) if !head.is_empty() => head,
-            _ => return Head::Closed,
-        },
-        () = sent_away => return Head::Closed,
-    };
+async fn read_head(mut head: BytesMut, stream: &mut Stream, limits: &Limits) -> Head {
     match is_complete(&head, 0, limits) {
         // It has come at once, as nearly all do: no clock is needed.
         Ok(true) => return Head::Complete(head),
@@ -252,21 +231,6 @@ async fn read_head(
     }
 }
 
-/// Waits without a buffer of its own: most connections do nothing but wait.
-async fn first_bytes(stream: &mut Stream) -> io::Result<BytesMut> {
-    thread_local! {
-        static LANDING: RefCell<[u8; HEAD_BYTES_USUAL]> = const { RefCell::new([0; HEAD_BYTES_USUAL]) };
-    }
-    poll_fn(|context| {
-        LANDING.with_borrow_mut(|landing| {
-            let mut landing = ReadBuf::new(landing);
-            ready!(Pin::new(&mut *stream).poll_read(context, &mut landing))?;
-            Poll::Ready(Ok(landing.filled().into()))
-        })
-    })
-    .await
-}
-
 /// Whether a head is here to its end, of which `searched` bytes were looked at before.
 fn is_complete(head: &[u8], searched: usize, limits: &Limits) -> Result<bool, Problem> {
     let length = end(head, searched);
@@ -291,7 +255,7 @@ fn end(head: &[u8], searched: usize) -> Option<usize> {
     // The sign to look for has up to three bytes, of which two may have been there.
     let mut from = start.max(searched.saturating_sub(2));
     loop {
-        from += head.get(from..)?.iter().position(|&b| b == b'\n')?;
+        from += memchr(b'\n', head.get(from..)?)?;
         match head.get(from..)? {
             [b'\n', b'\r', b'\n', ..] => return Some(from + 3),
             [b'\n', b'\n', ..] => return Some(from + 2),

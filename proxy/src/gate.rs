@@ -165,18 +165,31 @@ impl Gate {
         notes: &mut Notes,
     ) -> Result<Verdict, Problem> {
         let sale = self.sales.named(sid);
-        let is_plain = qty == 1 && token.is_none();
-        if is_plain && let Some(verdict) = self.remembered(&sale, uid) {
+        if is_plain(qty, token)
+            && let Some(verdict) = self.remembered(&sale, uid)
+        {
             return Ok(verdict);
         }
+        // In a place of its own: who is told what is remembered need not carry room for it.
+        Box::pin(self.ask_for(&sale, uid, qty, token, notes)).await
+    }
+
+    async fn ask_for(
+        self: &Arc<Self>,
+        sale: &Arc<Sale>,
+        uid: &Uid,
+        qty: u32,
+        token: Option<&[u8]>,
+        notes: &mut Notes,
+    ) -> Result<Verdict, Problem> {
         let place = self.place()?;
         if self.servers.is_away(&sale.key) {
             return Err(Problem::Unavailable);
         }
         let until = self.copies.then(|| Instant::now() + self.deadline);
-        let (verdict, life) = if is_plain {
+        let (verdict, life) = if is_plain(qty, token) {
             let life = self.servers.life(&sale.key);
-            let answer = convoy::join(self, &sale, uid.clone(), place);
+            let answer = convoy::join(self, sale, uid.clone(), place);
             let answered = timeout(self.deadline, answer);
             match notes.while_redis_answers(answered).await {
                 Ok(Ok(answer)) => answer?,
@@ -187,7 +200,7 @@ impl Gate {
                 }
             }
         } else {
-            let answered = self.try_alone(&sale, uid, qty, token);
+            let answered = self.try_alone(sale, uid, qty, token);
             notes.while_redis_answers(answered).await?
         };
         if let Some(until) = until
@@ -394,6 +407,11 @@ impl Gate {
         }
         Problem::Unavailable
     }
+}
+
+/// Whether a try is one that can be answered from memory, and that can travel with others.
+const fn is_plain(qty: u32, token: Option<&[u8]>) -> bool {
+    qty == 1 && token.is_none()
 }
 
 fn about(command: &str, key: &str) -> Cmd {

@@ -5,6 +5,7 @@ use crate::config::{Mistakes, within};
 use crate::networks::Networks;
 use crate::problem::Problem;
 use http::{HeaderMap, Uri};
+use memchr::{memchr, memchr_iter};
 use pingora_http::RequestHeader;
 use serde::Deserialize;
 #[cfg(test)]
@@ -144,7 +145,7 @@ impl Limits {
             }
         }
         // Besides the headers, the request line and an empty one.
-        let lines = head.iter().filter(|&&b| b == b'\n').count();
+        let lines = memchr_iter(b'\n', head).count();
         if lines > self.head_count.saturating_add(2) {
             return Err(Problem::HeadTooLong);
         }
@@ -189,7 +190,8 @@ impl Limits {
 
 /// Whether the first line has two blanks and no control characters.
 fn is_three_words(head: &[u8]) -> bool {
-    let mut line = head.split(|&b| b == b'\n').next().unwrap_or_default();
+    let end = memchr(b'\n', head).unwrap_or(head.len());
+    let mut line = head.get(..end).unwrap_or_default();
     line = line.strip_suffix(b"\r").unwrap_or(line);
     let blanks = line.iter().filter(|&&b| b == b' ').count();
     blanks == 2 && !line.iter().any(u8::is_ascii_control)

@@ -3,7 +3,8 @@
 //!
 //! Each file makes one decision about a request, in this order:
 //!
-//! * `front`: whether there is room for it (`guests`), and whether its head arrives in time
+//! * `front`: whether there is room for it (`guests`), and whether its head arrives in time, or at
+//!   all (`rest`)
 //! * `limits`: whether it asks for too much
 //! * `fast`: whether it is a plain buy, which is decided before pingora has it
 //! * `framing`: whether there is one way to read where it ends
@@ -77,6 +78,7 @@ mod print;
 mod problem;
 mod proxy;
 mod refusal;
+mod rest;
 mod ring;
 mod route;
 mod sales;
@@ -293,7 +295,7 @@ fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Re
     }
     let desk = Arc::new(Desk::new(Arc::clone(&gate), Arc::clone(&counters)));
     let ledger = Arc::new(Ledger::new(Arc::clone(&counters), Arc::clone(&log)));
-    let fast = Fast::new(Arc::clone(&site), Arc::clone(&desk), Arc::clone(&ledger));
+    let fast = Fast::new(Arc::clone(&desk), Arc::clone(&ledger));
     let proxy = Proxy::new(Arc::clone(&site), desk, ledger);
     let mut proxy = pingora_proxy::http_proxy(&server.configuration, proxy);
     let mut options = HttpServerOptions::default();

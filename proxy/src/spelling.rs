@@ -5,8 +5,8 @@ use http::HeaderName;
 
 /// Whether such a gateway takes one name for the other.
 pub(crate) fn is_same(name: &HeaderName, other: &HeaderName) -> bool {
-    let other = other.as_str();
-    name.as_str().len() == other.len() && has_prefix(name, other)
+    let letters = other.as_str();
+    name == other || name.as_str().len() == letters.len() && has_prefix(name, letters)
 }
 
 /// Whether such a gateway reads a name as one that begins with `prefix`, which is in lower case.
