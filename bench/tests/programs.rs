@@ -1,10 +1,6 @@
 //! What is measured, on real servers: that it is measured at all, and where it is kept. The figures of
 //! a busy machine are nobody's business here.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "the test ends at its first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "the test ends at its first surprise")]
 
 use seckill_testbed::{Place, Redis, Service, User};
 use serde_json::Value;

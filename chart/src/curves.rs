@@ -10,10 +10,13 @@ const APART: f64 = 24.0;
 const HEIGHT: f64 = 236.0;
 
 /// Around the field of a panel: what is written beside its axes, above and below it.
-const LEFT: f64 = 74.0;
-const RIGHT: f64 = 26.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 38.0;
 const ABOVE: f64 = 44.0;
 const BELOW: f64 = 52.0;
+
+/// How high a line of letters is.
+const LETTERS: f64 = 14.0;
 
 /// Curves over what grows.
 pub struct Curves {
@@ -115,8 +118,10 @@ impl Panel {
             svg::legend(text, left, top + 32.0, names)?;
         }
         field.frame(text, grows)?;
+        let end = |curve: &Curve| curve.points.last().and_then(|(_, value)| field.y(*value));
+        let ends: Vec<f64> = self.curves.iter().filter_map(end).collect();
         for curve in &self.curves {
-            curve.draw(text, &field)?;
+            curve.draw(text, &field, &ends)?;
         }
         Ok(())
     }
@@ -170,7 +175,8 @@ impl Field {
 // === impl Curve ===
 
 impl Curve {
-    fn draw(&self, text: &mut String, field: &Field) -> std::fmt::Result {
+    /// `ends` are those of all curves: where one is just above this one's, its value stands there.
+    fn draw(&self, text: &mut String, field: &Field, ends: &[f64]) -> std::fmt::Result {
         let class = self.tone.class();
         let points = self
             .points
@@ -193,7 +199,13 @@ impl Curve {
         let Some((x, y, _, value)) = points.last() else {
             return Ok(());
         };
-        let (line, value) = (y - 8.0, short(*value));
+        let is_below_another = ends.iter().any(|end| end < y && y - end < LETTERS);
+        let line = if is_below_another {
+            y + 4.0 + LETTERS
+        } else {
+            y - 8.0
+        };
+        let value = short(*value);
         writeln!(
             text,
             r#"<text class="dim middle" x="{x:.1}" y="{line:.1}">{value}</text>"#

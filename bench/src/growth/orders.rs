@@ -2,7 +2,7 @@
 //! after a loss.
 
 use super::grown::{Grown, Size, View};
-use super::{RECOVERED_MOST, Scale, measure_of};
+use super::{Scale, measure_of};
 use crate::module::{Client, load_seconds};
 use crate::report::{Measure, Shape};
 use crate::say;
@@ -56,7 +56,7 @@ pub(super) fn measure(scale: Scale) -> Result<Grown> {
     let mut stand = Stand::start(false)?;
     let mut sizes = Vec::new();
     for &orders in scale.orders {
-        sizes.push(carry(&mut stand, orders)?);
+        sizes.push(carry(&mut stand, orders, scale)?);
         stand.forget(SID)?;
     }
     Ok(Grown {
@@ -69,7 +69,7 @@ pub(super) fn measure(scale: Scale) -> Result<Grown> {
 }
 
 /// Has so many orders written, kills Redis, and then has it lose everything.
-fn carry(stand: &mut Stand, orders: u64) -> Result<Size> {
+fn carry(stand: &mut Stand, orders: u64, scale: Scale) -> Result<Size> {
     let name = text::count(orders);
     say(&format!("{name} orders"));
     let count = orders as f64;
@@ -91,7 +91,7 @@ fn carry(stand: &mut Stand, orders: u64) -> Result<Size> {
     stand.redis.restart()?;
     let log = fs::read_to_string(stand.redis.log())?;
     let size = size.figure(RESTART, load_seconds(&log)?);
-    if orders > RECOVERED_MOST {
+    if orders > scale.recovered {
         return Ok(size);
     }
 

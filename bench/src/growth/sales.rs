@@ -68,6 +68,9 @@ pub(super) fn measure(scale: Scale) -> Result<Grown> {
     let stand = Stand::start(false)?;
     let worker = stand.worker(false)?;
     let mut client = Client::of(&stand.redis)?;
+    // What the server allocates once is no sale's.
+    create(&stand, &mut client, FIRST..=FIRST, 1)?;
+    forget(&stand, &mut client, FIRST..=FIRST)?;
     let mut sizes = Vec::new();
     for &count in scale.sales {
         say(&format!("{} sales", text::count(count)));
@@ -182,6 +185,7 @@ fn forget(stand: &Stand, client: &mut Client, sids: RangeInclusive<u64>) -> Resu
     let deletions = sids.map(|sid| {
         let mut delete = redis::cmd("DEL");
         delete.arg(format!("{SEEN}{sid}"));
+        delete.arg(format!("{UNSEEN}{sid}"));
         delete
     });
     client.expect(Batch::all(deletions, BATCH), &["an integer"])?;

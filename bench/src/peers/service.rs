@@ -2,6 +2,7 @@
 //! and over which everybody's questions are sent at once. What a team writes that has no nginx with
 //! Lua. With a throttle, `CL.THROTTLE` says first whether this buyer may try.
 
+use super::terms::DEADLINE_MS;
 use crate::cli::ServiceOptions;
 use crate::module::Script;
 use anyhow::Result;
@@ -9,10 +10,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How long Redis may take.
+const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
 
 /// What is asked.
 #[derive(Clone)]
@@ -33,7 +39,9 @@ pub(crate) fn run(options: &ServiceOptions) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let client = redis::Client::open(options.redis_url.as_str())?;
-        let mut redis = client.get_multiplexed_async_connection().await?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(DEADLINE));
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        let mut redis = connecting.await?;
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(Script::TEXT);
         let script: String = load.query_async(&mut redis).await?;

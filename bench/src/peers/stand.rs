@@ -1,6 +1,6 @@
 //! The servers of all peers under the same terms, each with a Redis of its own.
 
-use super::terms::{RATE, Terms};
+use super::terms::{DEADLINE_MS, RATE, Terms};
 use crate::cli::REDIS_URL;
 use crate::edge::stand::{NGINX, TOLD, TRY, lua_config};
 use crate::module::{Script, field};
@@ -40,6 +40,7 @@ impl Stand {
         let module = start_module(&place, terms)?;
         let settings = Settings::proxy(&module)?
             .with("threads", 1)
+            .with("redis.deadline_ms", i64::try_from(DEADLINE_MS)?)
             .with("limits.requests_per_connection", 1_000_000_000);
         Ok(Self {
             terms,

@@ -16,6 +16,9 @@ pub(super) struct Terms {
 /// Tries a second that a rate gives each buyer.
 pub(super) const RATE: u32 = 10;
 
+/// How long an edge waits for Redis: as long as `bench/edge/try.lua` does in nginx.
+pub(super) const DEADLINE_MS: u64 = 1000;
+
 /// A limiter is compared where there is a rate to limit.
 pub(super) const TERMS: [Terms; 3] = [
     Terms {
