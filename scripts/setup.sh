@@ -113,7 +113,7 @@ edition = "2024"
 [dependencies]
 redis-cell = "=0.2.2"
 TOML
-        if RUSTFLAGS="-C rpath" CARGO_TARGET_DIR="$cell" \
+        if RUSTFLAGS="-C link-arg=-Wl,-rpath,$(rustc --print target-libdir)" CARGO_TARGET_DIR="$cell" \
             cargo build --quiet --release --manifest-path "$source/Cargo.toml"; then
             rustc --version >"$cell/rustc"
         else
