@@ -205,6 +205,10 @@ impl Curve {
         } else {
             y - 8.0
         };
+        if line > field.bottom {
+            // There the sizes stand; the point itself says its value.
+            return Ok(());
+        }
         let value = short(*value);
         writeln!(
             text,

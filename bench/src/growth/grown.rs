@@ -4,6 +4,7 @@ use crate::report::{Figures, Measure, Part, Row};
 use anyhow::{Context, Result};
 use seckill_chart::{Curve, Curves, Machine, Panel, Tone};
 use seckill_load::text;
+use seckill_testbed::median;
 use std::fs;
 use std::path::Path;
 
@@ -97,6 +98,13 @@ impl Grown {
     pub(super) fn largest(&self, measure: Measure) -> Option<f64> {
         let mut sizes = self.sizes.iter().rev();
         sizes.find_map(|size| size.row.of(measure))
+    }
+
+    /// The figure in the middle of those at all sizes.
+    pub(super) fn middle(&self, measure: Measure) -> Option<f64> {
+        let points = self.points(measure).into_iter();
+        let mut values: Vec<f64> = points.map(|(_, value)| value).collect();
+        (!values.is_empty()).then(|| median(&mut values))
     }
 
     /// Where there is such a figure.

@@ -2,7 +2,7 @@
 
 use super::grown::{Grown, Size, View};
 use super::{Scale, measure_of};
-use crate::module::{BATCH, Batch, Client, cpu_seconds, used};
+use crate::module::{BATCH, Batch, Client, cpu_seconds};
 use crate::report::{Measure, Shape};
 use crate::say;
 use crate::worker::{PATIENCE, SEEN, Stand, UNSEEN};
@@ -68,16 +68,12 @@ pub(super) fn measure(scale: Scale) -> Result<Grown> {
     let stand = Stand::start(false)?;
     let worker = stand.worker(false)?;
     let mut client = Client::of(&stand.redis)?;
-    // What the server allocates once is no sale's.
-    create(&stand, &mut client, FIRST..=FIRST, 1)?;
-    forget(&stand, &mut client, FIRST..=FIRST)?;
     let mut sizes = Vec::new();
     for &count in scale.sales {
         say(&format!("{} sales", text::count(count)));
         let sids = FIRST..=FIRST + count - 1;
-        let before = used(&mut client)?;
         create(&stand, &mut client, sids.clone(), scale.orders_of_sales)?;
-        let empty = used(&mut client)?.saturating_sub(before) as f64 / count as f64;
+        let empty: f64 = client.run(&format!("MEMORY USAGE {UNSEEN}{FIRST}"))?;
         let orders = scale.orders_of_sales / count;
         let tries: Vec<Cmd> = (0..orders)
             .flat_map(|buyer| sids.clone().map(move |sid| try_by(sid, buyer)))
