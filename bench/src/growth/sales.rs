@@ -23,7 +23,11 @@ const TRY: Measure = measure_of(
     Shape::Ratio,
 );
 const EMPTY: Measure = measure_of("sale_bytes", "memory of an empty sale, bytes", Shape::Count);
-const ORDERS: Measure = measure_of("orders_a_second", "orders a second", Shape::Count);
+const ORDERS: Measure = measure_of(
+    "all_orders_a_second",
+    "orders a second, of all",
+    Shape::Count,
+);
 const WORKER: Measure = measure_of(
     "idle_worker_ms",
     "worker at rest, ms CPU a second",
