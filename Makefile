@@ -3,13 +3,16 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker ladder fuzz chaos simulate mutants screenshots install deb clean
+.PHONY: help demo up down test build fmt lint setup kafka bench-module bench-edge bench-worker bench-peers bench-growth ladder fuzz chaos simulate mutants screenshots install deb clean
 
 # Where cargo puts programs; CARGO_TARGET_DIR moves it.
 bin := $(or $(CARGO_TARGET_DIR),target)/release
 
 # Where tools are installed that are no part of the project.
 tools := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/seckill
+
+# CL.THROTTLE, to compare with: where `scripts/setup.sh peers` leaves it.
+cell := $(tools)/redis-cell/release/libredis_cell.so
 
 # `Cargo.lock` is what was tested: nothing here changes it.
 cargo := cargo --locked
@@ -98,6 +101,22 @@ bench-worker: kafka ## How quickly acceptances become orders: QUICK=1 ONLY=rate,
 	@echo "== build"
 	@$(cargo) build --quiet --release -p seckill-module -p seckill-worker -p seckill-bench
 	@$(bin)/seckill-bench worker $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
+
+bench-peers: ## This system beside what a good team builds without it: QUICK=1 OUT=file.json
+	@scripts/setup.sh build
+	@scripts/setup.sh bench
+	@scripts/setup.sh peers
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-bench
+	@$(bin)/seckill-bench peers $(if $(QUICK),--quick) $(OUT:%=--out "%") $(if $(wildcard $(cell)),--cell "$(cell)")
+
+bench-growth: ## How cost grows: QUICK=1 ONLY=buyers,stock,sales,connections,orders OUT=file.json
+	@scripts/setup.sh build
+	@scripts/setup.sh run
+	@scripts/setup.sh bench
+	@echo "== build"
+	@$(cargo) build --quiet --release -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-bench
+	@$(bin)/seckill-bench growth $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
 ladder: kafka ## A shop that oversells, step by step up to this system: BUYERS="300 2000 20000" STOCK=100 ROUNDS=3 ONLY="0 6" OUT=file.json
 	@scripts/setup.sh build

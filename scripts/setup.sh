@@ -7,7 +7,8 @@
 #   scripts/setup.sh java     what Apache Kafka runs on
 #   scripts/setup.sh maven    what fetches Apache Kafka
 #   scripts/setup.sh mutants  what breaks the rules on purpose, for `make mutants`
-#   scripts/setup.sh bench    what `make bench-module` and `make bench-edge` measure with
+#   scripts/setup.sh bench    what `make bench-module` and its like measure with
+#   scripts/setup.sh peers    CL.THROTTLE, which `make bench-peers` compares with
 #   scripts/setup.sh browser  what the dashboard is looked at with, and its alert rules are checked with
 #   scripts/setup.sh package  what makes a package for Debian
 #
@@ -93,6 +94,35 @@ bench)
     need libnginx-mod-http-lua "runs Lua in nginx" test -e /usr/lib/nginx/modules/ngx_http_lua_module.so
     need util-linux "ends servers together with their test" type -P setpriv
     ;;
+peers)
+    # It is of no Debian, but crates.io has its source, of 2018. Nothing of the project is built with it.
+    # It is linked with the standard library of this Rust, so that another Rust has it built again. If
+    # it cannot be had, the comparison does without it.
+    cell=${XDG_CACHE_HOME:-$HOME/.cache}/seckill/redis-cell
+    if ! cmp -s <(rustc --version) "$cell/rustc"; then
+        echo "setup: building redis-cell (CL.THROTTLE, to compare with)"
+        source=$(mktemp -d)
+        mkdir "$source/src"
+        touch "$source/src/lib.rs"
+        cat >"$source/Cargo.toml" <<'TOML'
+[package]
+name = "cell"
+version = "0.0.0"
+edition = "2024"
+
+[dependencies]
+redis-cell = "=0.2.2"
+TOML
+        if RUSTFLAGS="-C link-arg=-Wl,-rpath,$(rustc --print target-libdir)" CARGO_TARGET_DIR="$cell" \
+            cargo build --quiet --release --manifest-path "$source/Cargo.toml"; then
+            rustc --version >"$cell/rustc"
+        else
+            rm -f "$cell/release/libredis_cell.so"
+            echo "setup: redis-cell could not be had: make bench-peers does without CL.THROTTLE" >&2
+        fi
+        rm -rf "$source"
+    fi
+    ;;
 mutants)
     # It is of no Debian. Nothing of the project is built with it.
     tools=${XDG_CACHE_HOME:-$HOME/.cache}/seckill
@@ -102,7 +132,7 @@ mutants)
     fi
     ;;
 *)
-    echo "usage: $0 build|run|ladder|java|maven|mutants|bench|browser|package" >&2
+    echo "usage: $0 build|run|ladder|java|maven|mutants|bench|peers|browser|package" >&2
     exit 2
     ;;
 esac

@@ -64,7 +64,7 @@ if not uid then
 end
 local sale = '{' .. sid .. '}:'
 local verdict, err = ask('EVALSHA', config.sha, 5, sale .. 'stock', sale .. 'buyers',
-    sale .. 'holds', sale .. 'log', sale .. 'rate:' .. uid, uid, 1, 1, 10, 1000, 900000)
+    sale .. 'holds', sale .. 'log', sale .. 'rate:' .. uid, uid, 1, 1, config.tries, 1000, 900000)
 if not verdict then
     ngx.log(ngx.ERR, err)
     return ngx.exit(503)

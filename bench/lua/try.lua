@@ -7,16 +7,19 @@
 --       holds   sorted set: reservation -> its deadline
 --       log     stream of acceptances
 --       window  tries of this buyer in the current window
--- ARGV  uid, units, units a buyer may have, tries a window, length of a window in ms, hold in ms
+-- ARGV  uid, units, units a buyer may have, tries a window (0: no window), length of a window in ms, hold in ms
 local stock, buyers, holds, log, window = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local uid, units = ARGV[1], tonumber(ARGV[2])
 
-local tries = redis.call('INCR', window)
-if tries == 1 then
-    redis.call('PEXPIRE', window, ARGV[5])
-end
-if tries > tonumber(ARGV[4]) then
-    return {'LIMITED', redis.call('PTTL', window)}
+local allowed = tonumber(ARGV[4])
+if allowed > 0 then
+    local tries = redis.call('INCR', window)
+    if tries == 1 then
+        redis.call('PEXPIRE', window, ARGV[5])
+    end
+    if tries > allowed then
+        return {'LIMITED', redis.call('PTTL', window)}
+    end
 end
 
 local has = tonumber(redis.call('HGET', buyers, uid) or 0)

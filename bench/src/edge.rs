@@ -6,14 +6,15 @@
 //! * `idle`: connections on which nothing happens
 
 mod full;
-mod idle;
-mod stand;
-mod wrk;
+pub(crate) mod idle;
+pub(crate) mod stand;
+pub(crate) mod wrk;
 
 use crate::cli::{EdgeOptions, EdgePart};
 use crate::report::{self, Report};
 use anyhow::Result;
 use clap::ValueEnum;
+use seckill_chart::Machine;
 use stand::Stand;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ const QUICK: Scale = Scale {
 /// Measures what the options ask for and prints it.
 pub(crate) fn run(options: &EdgeOptions) -> Result<()> {
     let scale = if options.quick { QUICK } else { FULL };
+    let machine = Machine::here();
     let stand = Stand::start()?;
     let mut parts = Vec::new();
     let asked = |part| options.only.is_empty() || options.only.contains(part);
@@ -51,6 +53,7 @@ pub(crate) fn run(options: &EdgeOptions) -> Result<()> {
         });
     }
     let report = Report {
+        machine,
         redis_version: stand.redis_version()?,
         nginx_version: Some(stand::nginx_version()?),
         mariadb_version: None,

@@ -31,9 +31,14 @@ use crate::cli::{ModuleOptions, ModulePart};
 use crate::report::{self, Part, Report};
 use anyhow::Result;
 use clap::ValueEnum;
+pub(crate) use client::{BATCH, Batch, Client};
 use clock::Requests;
 use depth::Effort;
-pub(crate) use sale::{Script, field};
+pub(crate) use depth::cpu_seconds;
+pub(crate) use load::{Loaded, load_seconds, loaded};
+pub(crate) use memory::{measure as memory_beside, used};
+pub(crate) use sale::{STRANGERS, Sale, Script, field, redis_version};
+use seckill_chart::Machine;
 use std::io::Write;
 
 /// How much is measured.
@@ -106,6 +111,7 @@ pub(crate) fn run(options: &ModuleOptions) -> Result<()> {
         let shown = profile::of(case, scale)?;
         return Ok(writeln!(std::io::stdout(), "{shown}")?);
     }
+    let machine = Machine::here();
     let mut parts = Vec::new();
     let mut asked = ModulePart::value_variants()
         .iter()
@@ -116,6 +122,7 @@ pub(crate) fn run(options: &ModuleOptions) -> Result<()> {
         Ok(())
     });
     let report = Report {
+        machine,
         redis_version: sale::redis_version()?,
         nginx_version: None,
         mariadb_version: None,
@@ -129,7 +136,7 @@ pub(crate) fn run(options: &ModuleOptions) -> Result<()> {
 fn measure(part: ModulePart, scale: Scale) -> Result<Vec<Part>> {
     match part {
         ModulePart::Instructions => instructions::measure(scale),
-        ModulePart::Memory => Ok(vec![memory::measure(scale)?]),
+        ModulePart::Memory => Ok(vec![memory::measure(scale.filled)?]),
         ModulePart::Depth => Ok(vec![depth::measure(scale)?]),
         ModulePart::Load => Ok(vec![load::measure(scale)?]),
         ModulePart::Stall => Ok(vec![stall::measure(scale)?]),

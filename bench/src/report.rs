@@ -2,6 +2,7 @@
 
 use crate::table;
 use anyhow::{Context, Result};
+use seckill_chart::Machine;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::io::Write;
@@ -11,6 +12,7 @@ use std::{fmt, fs};
 /// Everything that one run has measured.
 #[derive(Serialize)]
 pub(crate) struct Report {
+    pub(crate) machine: Machine,
     pub(crate) redis_version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) nginx_version: Option<String>,
@@ -34,6 +36,9 @@ pub(crate) struct Row {
     pub(crate) figures: Figures,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wanted: Option<Judged>,
+    /// What no figure says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<&'static str>,
 }
 
 /// Figures in the order in which they are shown.
@@ -85,12 +90,25 @@ impl Row {
             name: name.into(),
             figures: Figures(Vec::new()),
             wanted: None,
+            note: None,
         }
+    }
+
+    pub(crate) fn note(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
     }
 
     pub(crate) fn figure(mut self, measure: Measure, value: f64) -> Self {
         self.figures.0.push((measure, value));
         self
+    }
+
+    /// One of its figures.
+    pub(crate) fn of(&self, measure: Measure) -> Option<f64> {
+        let mut figures = self.figures.0.iter();
+        let figure = figures.find(|(of, _)| *of == measure);
+        figure.map(|(_, value)| *value)
     }
 
     /// Judges the figure that was added last.

@@ -1,7 +1,10 @@
 //! A report for a person: one table for each part.
 
 use crate::report::{Measure, Part, Report};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+/// How wide a table with words is.
+const WIDTH: u16 = 120;
 
 /// The tables of a report, below each other.
 pub(crate) fn of(report: &Report) -> String {
@@ -12,14 +15,21 @@ pub(crate) fn of(report: &Report) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// A column for each measure, in the order in which the rows bring them up.
-fn table(part: &Part) -> Table {
+/// What is measured of some row, in the order in which the rows bring it up.
+pub(crate) fn measures(part: &Part) -> Vec<Measure> {
     let mut measures: Vec<Measure> = Vec::new();
     for (measure, _) in part.rows.iter().flat_map(|row| &row.figures.0) {
         if !measures.contains(measure) {
             measures.push(*measure);
         }
     }
+    measures
+}
+
+/// A column for each measure.
+fn table(part: &Part) -> Table {
+    let measures = measures(part);
+    let noted = part.rows.iter().any(|row| row.note.is_some());
     let judged = part.rows.iter().any(|row| row.wanted.is_some());
 
     let mut table = Table::new();
@@ -27,15 +37,22 @@ fn table(part: &Part) -> Table {
     let mut header = vec![""];
     header.extend(measures.iter().map(|measure| measure.heading));
     header.extend(judged.then_some("wanted"));
+    header.extend(noted.then_some(""));
+    if noted {
+        // Words are broken into lines, which figures never are.
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(WIDTH);
+    }
     table.set_header(header);
     for row in &part.rows {
         let mut cells = vec![row.name.clone()];
         cells.extend(measures.iter().map(|measure| {
-            let figure = row.figures.0.iter().find(|(of, _)| of == measure);
-            figure.map_or(String::new(), |(_, value)| measure.shape.text(*value))
+            let value = row.of(*measure);
+            value.map_or(String::new(), |value| measure.shape.text(value))
         }));
         let wanted = row.wanted.as_ref().map(ToString::to_string);
         cells.extend(judged.then(|| wanted.unwrap_or_default()));
+        cells.extend(noted.then(|| row.note.unwrap_or_default().to_owned()));
         table.add_row(cells);
     }
     for column in table.column_iter_mut().skip(1).take(measures.len()) {

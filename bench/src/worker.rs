@@ -16,6 +16,8 @@ use crate::cli::{WorkerOptions, WorkerPart};
 use crate::report::{self, Measure, Part, Report, Shape};
 use anyhow::Result;
 use clap::ValueEnum;
+use seckill_chart::Machine;
+pub(crate) use stand::{PATIENCE, SEEN, Stand, UNSEEN};
 use std::time::Duration;
 
 /// How much is measured.
@@ -53,7 +55,8 @@ const BROKERS: [(&str, bool); 2] = [
 /// Measures what the options ask for and prints it.
 pub(crate) fn run(options: &WorkerOptions) -> Result<()> {
     let scale = if options.quick { QUICK } else { FULL };
-    let stand = stand::Stand::start()?;
+    let machine = Machine::here();
+    let stand = Stand::start(true)?;
     let mut parts = Vec::new();
     let mut asked = WorkerPart::value_variants()
         .iter()
@@ -64,6 +67,7 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<()> {
         Ok(())
     });
     let report = Report {
+        machine,
         redis_version: stand.redis_version()?,
         nginx_version: None,
         mariadb_version: Some(stand.mariadb_version()?),
@@ -74,7 +78,7 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<()> {
     failed
 }
 
-fn measure(part: WorkerPart, stand: &stand::Stand, scale: Scale) -> Result<Vec<Part>> {
+fn measure(part: WorkerPart, stand: &Stand, scale: Scale) -> Result<Vec<Part>> {
     match part {
         WorkerPart::Rate => rate::measure(stand, scale),
         WorkerPart::Delay => Ok(vec![delay::measure(stand, scale)?]),

@@ -1,9 +1,9 @@
 //! Which pictures a ladder makes.
 
-use crate::chart::{Bar, Chart, Tone};
 use crate::figures::{Climbed, Figures};
 use crate::report::Report;
 use anyhow::{Context, Result};
+use seckill_chart::{Bar, Bars, Tone};
 use seckill_load::text;
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(crate) fn draw(report: &Report, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn books(rungs: &[&Climbed], crowd: &str) -> Chart {
+fn books(rungs: &[&Climbed], crowd: &str) -> Bars {
     let bar = |rung: &&Climbed| {
         let of = |figure: fn(&Figures) -> u64| rung.median_count(figure);
         let oversold = of(|f| f.oversold);
@@ -53,7 +53,7 @@ fn books(rungs: &[&Climbed], crowd: &str) -> Chart {
             ),
         }
     };
-    Chart {
+    Bars {
         title: "What became of the sale".to_owned(),
         note: crowd.to_owned(),
         legend: vec![
@@ -66,19 +66,19 @@ fn books(rungs: &[&Climbed], crowd: &str) -> Chart {
     }
 }
 
-fn answers(rungs: &[&Climbed], crowd: &str) -> Chart {
+fn answers(rungs: &[&Climbed], crowd: &str) -> Bars {
     let title = "Answers a second";
     plain(title, rungs, crowd, |rung| {
         rung.median(|f| f.answers_a_second)
     })
 }
 
-fn cpu(rungs: &[&Climbed], crowd: &str) -> Chart {
+fn cpu(rungs: &[&Climbed], crowd: &str) -> Bars {
     let title = "µs of CPU time for an answer, of all servers together";
     plain(title, rungs, crowd, |rung| rung.median(|f| f.cpu_us))
 }
 
-fn statements(rungs: &[&Climbed], crowd: &str) -> Chart {
+fn statements(rungs: &[&Climbed], crowd: &str) -> Bars {
     let title = "Statements that reached MySQL";
     plain(title, rungs, crowd, |rung| {
         rung.median_count(|f| f.statements)
@@ -86,13 +86,13 @@ fn statements(rungs: &[&Climbed], crowd: &str) -> Chart {
 }
 
 /// One figure of each rung.
-fn plain(title: &str, rungs: &[&Climbed], crowd: &str, figure: fn(&Climbed) -> f64) -> Chart {
+fn plain(title: &str, rungs: &[&Climbed], crowd: &str, figure: fn(&Climbed) -> f64) -> Bars {
     let bar = |rung: &&Climbed| Bar {
         label: label(rung),
         stretches: vec![(Tone::Plain, figure(rung))],
         said: text::rate(figure(rung)),
     };
-    Chart {
+    Bars {
         title: title.to_owned(),
         note: crowd.to_owned(),
         legend: Vec::new(),

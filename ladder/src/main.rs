@@ -12,13 +12,12 @@
 //!   * `figures`: what that comes to
 //! * `sustained`: rung 6 as hard as it goes
 //! * `report` and `table`: for a machine, for a person
-//! * `charts`: which pictures it makes, and `chart`: how one is drawn
+//! * `charts`: which pictures it makes
 //! * `say`: what is being done
 //! * `http`: asks a part how it is
 #![forbid(unsafe_code)]
 
 mod books;
-mod chart;
 mod charts;
 mod cli;
 mod climb;

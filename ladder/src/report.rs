@@ -4,6 +4,7 @@ use crate::charts;
 use crate::figures::Climbed;
 use crate::table;
 use anyhow::{Context, Result};
+use seckill_chart::Machine;
 use seckill_load::text;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -19,41 +20,6 @@ pub(crate) struct Report {
     /// Requests a second that the limiter of rungs 3 to 5 lets pass.
     pub(crate) limit: u32,
     pub(crate) rungs: Vec<Climbed>,
-}
-
-/// Where it was measured.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Machine {
-    pub(crate) cores: usize,
-    /// What else ran when it began: the load average of a minute.
-    pub(crate) load: f64,
-    pub(crate) kernel: String,
-    pub(crate) processor: String,
-}
-
-// === impl Machine ===
-
-impl Machine {
-    /// This machine. What it does not say of itself stays empty.
-    pub(crate) fn here() -> Self {
-        let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-        let load = read("/proc/loadavg");
-        let processors = read("/proc/cpuinfo");
-        let model = processors
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"))
-            .unwrap_or_default();
-        Self {
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
-            load: load
-                .split(' ')
-                .next()
-                .and_then(|load| load.parse().ok())
-                .unwrap_or_default(),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            processor: model.trim_start_matches([' ', '\t', ':']).to_owned(),
-        }
-    }
 }
 
 // === impl Report ===

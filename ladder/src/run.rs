@@ -3,11 +3,12 @@
 use crate::cli::{Numbers, RunOptions};
 use crate::climb::{Terms, climb};
 use crate::figures::Climbed;
-use crate::report::{Machine, Report};
+use crate::report::Report;
 use crate::rung::{RUNGS, Rung};
 use crate::stand::Sale;
 use crate::sustained;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use seckill_chart::Machine;
 use seckill_testbed::Kafka;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -2,7 +2,7 @@
 
 use super::Scale;
 use super::stand::Stand;
-use super::wrk::{Seen, Wrk};
+use super::wrk::{CONNECTIONS, Seen, Wrk};
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Context, Result, ensure};
@@ -164,7 +164,7 @@ fn run(stand: &Stand, wrk: &Wrk, case: &Case, length: Duration) -> Result<Run> {
     };
     let spent = || -> Result<Vec<Duration>> { stand.pids().into_iter().map(cpu).collect() };
     let before = spent()?;
-    let seen = wrk.run(&address, case.method, case.path, length)?;
+    let seen = wrk.run(&address, case.method, case.path, CONNECTIONS, length)?;
     let after = spent()?;
     ensure!(seen.requests > 0.0, "nothing was answered");
     let expected = if case.is_rejection {

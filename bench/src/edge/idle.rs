@@ -30,7 +30,7 @@ const fn mb(key: &'static str, heading: &'static str) -> Measure {
     }
 }
 
-pub(crate) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
+pub(super) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
     let count = scale.idle_connections;
     say(&format!("{count} connections without a request"));
     let proxy = (stand.remembers.pid(), stand.remembers.address());
@@ -46,10 +46,31 @@ pub(crate) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
 }
 
 fn row(name: &str, (pid, address): (u32, String), start: &str, count: usize) -> Result<Row> {
+    let Held { before, with } = held(name, (pid, &address), start, count)?;
+    Ok(Row::new(name)
+        .figure(EACH, (with - before) / count as f64)
+        .figure(BEFORE, before / MB)
+        .figure(WITH, with / MB))
+}
+
+/// What a server has in use, in bytes.
+pub(crate) struct Held {
+    pub(crate) before: f64,
+    /// With so many connections on which nothing happens any more.
+    pub(crate) with: f64,
+}
+
+/// Opens so many connections, asks once over each, and looks at the server.
+pub(crate) fn held(
+    name: &str,
+    (pid, address): (u32, &str),
+    start: &str,
+    count: usize,
+) -> Result<Held> {
     let before = resident(pid)? as f64;
     let mut connections = Vec::with_capacity(count);
     for number in 0..count {
-        let mut connection = TcpStream::connect(&address).context(name.to_owned())?;
+        let mut connection = TcpStream::connect(address).context(name.to_owned())?;
         write!(
             connection,
             "{start}{SID} HTTP/1.1\r\nHost: shop.example\r\nX-User-Id: u{number}\r\n\r\n"
@@ -62,9 +83,8 @@ fn row(name: &str, (pid, address): (u32, String), start: &str, count: usize) -> 
         ensure!(length > 0, "{name} has closed a connection");
     }
     thread::sleep(Duration::from_millis(500));
-    let with = resident(pid)? as f64;
-    Ok(Row::new(name)
-        .figure(EACH, (with - before) / count as f64)
-        .figure(BEFORE, before / MB)
-        .figure(WITH, with / MB))
+    Ok(Held {
+        before,
+        with: resident(pid)? as f64,
+    })
 }

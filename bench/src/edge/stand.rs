@@ -9,10 +9,13 @@ use std::process::Command;
 /// The sale of which no unit is left.
 pub(crate) const SID: &str = "1001";
 
-const NGINX: &str = include_str!("../../edge/nginx.conf");
+pub(crate) const NGINX: &str = include_str!("../../edge/nginx.conf");
 const SHOP: &str = include_str!("../../edge/shop.conf");
-const TRY: &str = include_str!("../../edge/try.lua");
-const TOLD: &str = include_str!("../../edge/told.lua");
+pub(crate) const TRY: &str = include_str!("../../edge/try.lua");
+pub(crate) const TOLD: &str = include_str!("../../edge/told.lua");
+
+/// Tries a second of a buyer.
+const TRIES: u32 = 10;
 
 /// All of them wait from the start on; only one is asked at a time.
 pub(crate) struct Stand {
@@ -36,7 +39,7 @@ impl Stand {
         query::<()>(&mut connection, create)?;
         let sha: String = query(&mut connection, &["SCRIPT", "LOAD", Script::TEXT])?;
         let shop = Nginx::start(&place, SHOP, &[])?;
-        let config = lua_config(&redis.url(User::Anything), &sha)?;
+        let config = lua_config(&redis.url(User::Anything), &sha, TRIES)?;
         let lua = [
             ("try.lua", TRY),
             ("told.lua", TOLD),
@@ -90,14 +93,15 @@ fn query<T: redis::FromRedisValue>(connection: &mut Connection, words: &[&str]) 
     Ok(redis::cmd(command).arg(arguments).query(connection)?)
 }
 
-/// `redis://user:password@host:port/` for `try.lua`.
-fn lua_config(url: &str, sha: &str) -> Result<String> {
+/// What `try.lua` has to know: `redis://user:password@host:port/`, what Redis calls the script, and how
+/// many tries a second a buyer has, 0: as many as he likes.
+pub(crate) fn lua_config(url: &str, sha: &str, tries: u32) -> Result<String> {
     let parts = || {
         let (user, rest) = url.strip_prefix("redis://")?.split_once(':')?;
         let (password, address) = rest.split_once('@')?;
         let (host, port) = address.trim_end_matches('/').split_once(':')?;
         Some(format!(
-            "return {{ host = '{host}', port = {port}, user = '{user}', password = '{password}', sha = '{sha}' }}\n"
+            "return {{ host = '{host}', port = {port}, user = '{user}', password = '{password}', sha = '{sha}', tries = {tries} }}\n"
         ))
     };
     parts().context("an address of Redis with a user, a password and a port")
@@ -110,8 +114,8 @@ mod tests {
     #[test]
     fn the_lua_code_is_told_where_redis_is() {
         assert_eq!(
-            lua_config("redis://anything:secret@127.0.0.1:6379/", "e1").unwrap(),
-            "return { host = '127.0.0.1', port = 6379, user = 'anything', password = 'secret', sha = 'e1' }\n"
+            lua_config("redis://anything:secret@127.0.0.1:6379/", "e1", 10).unwrap(),
+            "return { host = '127.0.0.1', port = 6379, user = 'anything', password = 'secret', sha = 'e1', tries = 10 }\n"
         );
     }
 }

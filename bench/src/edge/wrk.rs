@@ -6,7 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Kept-alive connections.
-const CONNECTIONS: &str = "100";
+pub(crate) const CONNECTIONS: u32 = 100;
+
+/// How long an answer may take: with many connections, a turn is long.
+const PATIENCE: &str = "20s";
 
 const BUYERS: &str = include_str!("../../edge/buyers.lua");
 
@@ -43,10 +46,12 @@ impl Wrk {
         address: &str,
         method: &str,
         path: &str,
+        connections: u32,
         length: Duration,
     ) -> Result<Seen> {
         let output = Command::new("wrk")
-            .args(["--threads", "1", "--connections", CONNECTIONS])
+            .args(["--threads", "1", "--connections", &connections.to_string()])
+            .args(["--timeout", PATIENCE])
             .args(["--duration", &length.as_secs().to_string(), "--script"])
             .arg(&self.script)
             .args([&format!("http://{address}/"), "--", method, path])

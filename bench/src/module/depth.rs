@@ -197,7 +197,8 @@ impl Meter for CpuTime {
     }
 }
 
-fn cpu_seconds(client: &mut Client) -> Result<f64> {
+/// The CPU time of the thread that carries out commands, by the server's own account.
+pub(crate) fn cpu_seconds(client: &mut Client) -> Result<f64> {
     let info: String = client.run("INFO cpu")?;
     let mut seconds = 0.0;
     for name in ["used_cpu_user_main_thread", "used_cpu_sys_main_thread"] {

@@ -1,6 +1,5 @@
 //! What a reservation takes of the server's memory.
 
-use super::Scale;
 use super::client::Client;
 use super::sale::{self, PLENTY, Sale, Script};
 use crate::report::{Measure, Part, Row, Shape, Wanted};
@@ -31,8 +30,7 @@ const OF_SALE: Measure = Measure {
 const LAPSE_LIMIT: Duration = Duration::from_secs(120);
 
 /// Fills a sale and then the script's keys, on servers of their own.
-pub(crate) fn measure(scale: Scale) -> Result<Part> {
-    let count = scale.filled;
+pub(crate) fn measure(count: u64) -> Result<Part> {
     say(&format!(
         "filling a sale with {} reservations",
         text::count(count)
@@ -128,7 +126,8 @@ fn memory(client: &mut Client, before: u64, count: u64, keys: &[&str]) -> Result
     })
 }
 
-fn used(client: &mut Client) -> Result<u64> {
+/// What the server has in use.
+pub(crate) fn used(client: &mut Client) -> Result<u64> {
     let info: String = client.run("INFO memory")?;
     let used = sale::field(&info, "used_memory").context("INFO has no used_memory")?;
     Ok(used.parse()?)

@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 /// What the worker looks for, and what it does not: a sale is filled where nobody sees it, and then
 /// renamed.
-const SEEN: &str = "sale:";
-const UNSEEN: &str = "filling:";
+pub(crate) const SEEN: &str = "sale:";
+pub(crate) const UNSEEN: &str = "filling:";
 
 /// Buyers of one MTRY.
 const BUYERS_AT_ONCE: u32 = 1000;
@@ -23,37 +23,38 @@ const BUYERS_AT_ONCE: u32 = 1000;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The longest that anything may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The sale that is carried before the one that is measured, so that everything is connected.
 const FIRST_SALE: u32 = 1;
 const FIRST_ORDERS: u32 = 2000;
 
 /// The servers; workers come and go.
-pub(super) struct Stand {
+pub(crate) struct Stand {
     place: Place,
-    pub(super) redis: Redis,
-    pub(super) db: MariaDb,
-    kafka: Kafka,
-    pub(super) runtime: Runtime,
+    pub(crate) redis: Redis,
+    pub(crate) db: MariaDb,
+    kafka: Option<Kafka>,
+    pub(crate) runtime: Runtime,
 }
 
 /// How a sale was carried.
-pub(super) struct Carried {
-    pub(super) took: Duration,
+pub(crate) struct Carried {
+    pub(crate) took: Duration,
     /// Of the worker.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
 }
 
 // === impl Stand ===
 
 impl Stand {
-    pub(super) fn start() -> Result<Self> {
+    /// Without Kafka, its workers have no broker.
+    pub(crate) fn start(with_kafka: bool) -> Result<Self> {
         let place = Place::temporary("bench-worker")?;
         let stand = Self {
             redis: Redis::start(&place)?,
             db: MariaDb::start(&place)?,
-            kafka: Kafka::start(&place)?,
+            kafka: with_kafka.then(|| Kafka::start(&place)).transpose()?,
             runtime: Runtime::new()?,
             place,
         };
@@ -61,29 +62,35 @@ impl Stand {
         Ok(stand)
     }
 
-    pub(super) fn redis_version(&self) -> Result<String> {
+    pub(crate) fn redis_version(&self) -> Result<String> {
         let info: String = redis::cmd("INFO").query(&mut self.redis()?)?;
         let version = crate::module::field(&info, "redis_version");
         Ok(version.context("INFO has no redis_version")?.to_owned())
     }
 
-    pub(super) fn mariadb_version(&self) -> Result<String> {
+    pub(crate) fn mariadb_version(&self) -> Result<String> {
         let rows = self.db.query("SELECT VERSION()")?;
         let version = rows.into_iter().flatten().next();
         version.context("the server has no version")
     }
 
+    /// Of its workers.
     fn settings(&self, through_kafka: bool) -> Result<Settings> {
         let settings = Settings::worker(&self.redis, &self.db)?.with("redis.key_prefix", SEEN);
         Ok(if through_kafka {
-            settings.kafka(&self.kafka)
+            settings.kafka(self.kafka.as_ref().context("no Kafka was started")?)
         } else {
             settings
         })
     }
 
+    /// Runs a command of the worker to its end.
+    pub(crate) fn command(&self, words: &[&str]) -> Result<()> {
+        Worker::command(&self.place, &self.settings(false)?, words).map(drop)
+    }
+
     /// A worker that has carried a small sale already.
-    pub(super) fn worker(&self, through_kafka: bool) -> Result<Worker> {
+    pub(crate) fn worker(&self, through_kafka: bool) -> Result<Worker> {
         let worker = Worker::start(&self.place, &self.settings(through_kafka)?)?;
         self.fill(FIRST_SALE, FIRST_ORDERS)?;
         self.carry(FIRST_SALE, &worker)?;
@@ -91,23 +98,23 @@ impl Stand {
         Ok(worker)
     }
 
-    pub(super) fn redis(&self) -> Result<Connection> {
+    pub(crate) fn redis(&self) -> Result<Connection> {
         self.redis.connect(User::Anything)
     }
 
-    pub(super) async fn mysql(&self) -> Result<Conn> {
+    pub(crate) async fn mysql(&self) -> Result<Conn> {
         let opts = Opts::from_url(&self.db.url())?;
         let opts = OptsBuilder::from_opts(opts).prefer_socket(false);
         Ok(Conn::new(opts).await?)
     }
 
     /// A stock row, and a sale of it that the worker sees at once.
-    pub(super) fn open(&self, sid: u32, units: u32) -> Result<String> {
+    pub(crate) fn open(&self, sid: u32, units: u32) -> Result<String> {
         self.create(&format!("{SEEN}{sid}"), sid, units)
     }
 
     /// A stock row, and a sale of it of which every unit is accepted; the worker does not see it.
-    pub(super) fn fill(&self, sid: u32, units: u32) -> Result<()> {
+    pub(crate) fn fill(&self, sid: u32, units: u32) -> Result<()> {
         let key = self.create(&format!("{UNSEEN}{sid}"), sid, units)?;
         let mut redis = self.redis()?;
         let mut buyer = 0;
@@ -130,7 +137,7 @@ impl Stand {
     }
 
     /// Lets the worker see a filled sale, and waits until MySQL has all of it.
-    pub(super) fn carry(&self, sid: u32, worker: &Worker) -> Result<Carried> {
+    pub(crate) fn carry(&self, sid: u32, worker: &Worker) -> Result<Carried> {
         let mut redis = self.redis()?;
         let (from, to) = (format!("{UNSEEN}{sid}"), format!("{SEEN}{sid}"));
         let head = place(&mut redis, &from, "head")?;
@@ -159,7 +166,7 @@ impl Stand {
     }
 
     /// Deletes a sale everywhere, so that the next finds empty tables.
-    pub(super) fn forget(&self, sid: u32) -> Result<()> {
+    pub(crate) fn forget(&self, sid: u32) -> Result<()> {
         let key = format!("{SEEN}{sid}");
         redis::cmd("DEL").arg(key).exec(&mut self.redis()?)?;
         self.db.query(&format!(
@@ -170,7 +177,7 @@ impl Stand {
 }
 
 /// Each of these buyers gets a unit.
-pub(super) fn accept(
+pub(crate) fn accept(
     redis: &mut Connection,
     key: &str,
     buyers: std::ops::Range<u32>,
@@ -191,7 +198,7 @@ pub(super) fn accept(
 }
 
 /// One of the places in a sale's log.
-pub(super) fn place(redis: &mut Connection, key: &str, name: &str) -> Result<(u64, u64)> {
+pub(crate) fn place(redis: &mut Connection, key: &str, name: &str) -> Result<(u64, u64)> {
     let info: HashMap<String, Value> = redis::cmd("SECKILL.INFO").arg(key).query(redis)?;
     let place = || {
         let text: String = redis::from_redis_value(info.get(name)?.clone()).ok()?;
