@@ -168,7 +168,6 @@ impl Shop {
         loop {
             let (worked, said) = self.bash(&command);
             if worked && shows(&said, &line.good) {
-                println!("{:5.1} s  {}", since.elapsed().as_secs_f64(), line.command);
                 return said;
             }
             let may_be_late = ["status", "dead list", "reconcile", "curl", "SECKILL.AUDIT"];
