@@ -11,6 +11,7 @@ pub(crate) mod stand;
 pub(crate) mod wrk;
 
 use crate::cli::{EdgeOptions, EdgePart};
+use crate::module::version_of;
 use crate::report::{self, Report};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &EdgeOptions) -> Result<()> {
     }
     let report = Report {
         machine,
-        redis_version: stand.redis_version()?,
+        redis_version: version_of(&stand.redis)?,
         nginx_version: Some(stand::nginx_version()?),
         mariadb_version: None,
         quick: options.quick,

@@ -18,7 +18,7 @@ use crate::cli::{Growing, GrowthOptions};
 use crate::edge::stand::nginx_version;
 use crate::markdown;
 use crate::module::redis_version;
-use crate::report::{self, Measure, Part, Report, Shape};
+use crate::report::{self, Part, Report};
 use crate::say;
 use anyhow::Result;
 use clap::ValueEnum;
@@ -117,13 +117,5 @@ fn measure(what: Growing, scale: Scale) -> Result<Grown> {
         Growing::Sales => sales::measure(scale),
         Growing::Connections => connections::measure(scale),
         Growing::Orders => orders::measure(scale),
-    }
-}
-
-const fn measure_of(key: &'static str, heading: &'static str, shape: Shape) -> Measure {
-    Measure {
-        key,
-        heading,
-        shape,
     }
 }

@@ -37,7 +37,7 @@ use depth::Effort;
 pub(crate) use depth::cpu_seconds;
 pub(crate) use load::{Loaded, load_seconds, loaded};
 pub(crate) use memory::{measure as memory_beside, used};
-pub(crate) use sale::{STRANGERS, Sale, Script, field, redis_version};
+pub(crate) use sale::{STRANGERS, Sale, Script, field, redis_version, version_of};
 use seckill_chart::Machine;
 use std::io::Write;
 

@@ -20,7 +20,7 @@ pub(crate) use service::run as serve;
 use crate::cli::PeersOptions;
 use crate::edge::stand::nginx_version;
 use crate::markdown;
-use crate::module::memory_beside;
+use crate::module::{memory_beside, version_of};
 use crate::report::{self, Report};
 use crate::say;
 use anyhow::Result;
@@ -66,7 +66,7 @@ pub(crate) fn run(options: &PeersOptions) -> Result<()> {
     let mut measured = TERMS.iter().try_for_each(|terms| {
         say(terms.name);
         let stand = Stand::start(*terms, options.cell.as_deref())?;
-        version = stand.redis_version()?;
+        version = version_of(&stand.module)?;
         parts.extend(compare::measure_peers(&stand, scale)?);
         anyhow::Ok(())
     });

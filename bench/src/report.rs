@@ -54,6 +54,18 @@ pub(crate) struct Measure {
     pub(crate) shape: Shape,
 }
 
+// === impl Measure ===
+
+impl Measure {
+    pub(crate) const fn new(key: &'static str, heading: &'static str, shape: Shape) -> Self {
+        Self {
+            key,
+            heading,
+            shape,
+        }
+    }
+}
+
 /// How a figure is written for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {

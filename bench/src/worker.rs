@@ -13,7 +13,8 @@ mod rivals;
 mod stand;
 
 use crate::cli::{WorkerOptions, WorkerPart};
-use crate::report::{self, Measure, Part, Report, Shape};
+use crate::module::version_of;
+use crate::report::{self, Part, Report};
 use anyhow::Result;
 use clap::ValueEnum;
 use seckill_chart::Machine;
@@ -68,7 +69,7 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<()> {
     });
     let report = Report {
         machine,
-        redis_version: stand.redis_version()?,
+        redis_version: version_of(&stand.redis)?,
         nginx_version: None,
         mariadb_version: Some(stand.mariadb_version()?),
         quick: options.quick,
@@ -83,13 +84,5 @@ fn measure(part: WorkerPart, stand: &Stand, scale: Scale) -> Result<Vec<Part>> {
         WorkerPart::Rate => rate::measure(stand, scale),
         WorkerPart::Delay => Ok(vec![delay::measure(stand, scale)?]),
         WorkerPart::Memory => Ok(vec![memory::measure(stand, scale)?]),
-    }
-}
-
-const fn measure_of(key: &'static str, heading: &'static str, shape: Shape) -> Measure {
-    Measure {
-        key,
-        heading,
-        shape,
     }
 }

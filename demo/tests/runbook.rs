@@ -8,7 +8,7 @@
 
 use redis::{Connection, FromRedisValue};
 use seckill_testbed::{
-    Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker,
+    Kafka, MariaDb, Part, Place, Proxy, Redis, SampleShop, Settings, User, Worker, built,
 };
 use std::env;
 use std::fs;
@@ -87,10 +87,10 @@ impl Shop {
         );
         fs::write(bin.join("mariadb"), script).unwrap();
         fs::set_permissions(bin.join("mariadb"), fs::Permissions::from_mode(0o755)).unwrap();
-        let test = env::current_exe().unwrap();
-        let built = test.ancestors().nth(2).unwrap();
+        let worker_program = built("seckill-worker").unwrap();
+        let programs = worker_program.parent().unwrap();
         let system = env::var("PATH").unwrap();
-        let path = format!("{}:{}:{system}", bin.display(), built.display());
+        let path = format!("{}:{}:{system}", bin.display(), programs.display());
 
         let config =
             |part: &dyn Part, name: &str| part.log().with_file_name(name).display().to_string();

@@ -58,9 +58,11 @@ const SWITCHES: [&str; 5] = [
     "access_log",
 ];
 
-/// The same for a route of mode `forward`; the first counts in mode `queue`, too.
-const ROUTE_DEFAULTS: [&str; 6] = [
-    "show_units",
+/// The same for a route that the proxy guards.
+const GUARD_DEFAULTS: [&str; 1] = ["show_units"];
+
+/// The same for a route of mode `forward`, besides.
+const FORWARD_DEFAULTS: [&str; 5] = [
     "on_success",
     "on_client_error",
     "on_server_error",
@@ -98,12 +100,12 @@ pub(crate) fn effective(text: &str, config: &Config) -> anyhow::Result<String> {
     };
     let routes = all.get_mut("route").and_then(Value::as_array_mut);
     for route in routes.into_iter().flatten() {
-        let keys: &[&str] = match route.get("mode").and_then(Value::as_str) {
-            Some("forward") => &ROUTE_DEFAULTS,
-            Some("queue") => &ROUTE_DEFAULTS[..1],
-            _ => &[],
+        let keys: [&[&str]; 2] = match route.get("mode").and_then(Value::as_str) {
+            Some("forward") => [&GUARD_DEFAULTS, &FORWARD_DEFAULTS],
+            Some("queue") => [&GUARD_DEFAULTS, &[]],
+            _ => [&[], &[]],
         };
-        for key in keys {
+        for key in keys.concat() {
             if let Some(value) = default(key) {
                 set_default(route, key, value);
             }
@@ -190,7 +192,10 @@ mod tests {
         for key in ["path", "mode", "status.sold_out"] {
             assert!(found.remove(&format!("of.{key}")), "{found:?}");
         }
-        let defaults = ROUTE_DEFAULTS.iter().map(|key| format!("of.{key}"));
+        let defaults = GUARD_DEFAULTS
+            .iter()
+            .chain(&FORWARD_DEFAULTS)
+            .map(|key| format!("of.{key}"));
         assert_eq!(found, defaults.collect());
     }
 

@@ -19,13 +19,11 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// What it sells; `None` if nobody has said.
     pub(crate) name: Option<String>,
-    /// How long until it starts, if that is to come.
-    starts_in: Option<Duration>,
-    /// How long until it ends, if that is known.
-    ends_in: Option<Duration>,
+    /// When it starts, if that was still to come.
+    starts: Option<Instant>,
+    /// When it ends, if that is known.
+    ends: Option<Instant>,
     pub(crate) units: Units,
-    /// When Redis said so.
-    at: Instant,
 }
 
 /// What buyers can do at the moment.
@@ -84,40 +82,40 @@ impl State {
         let fields: HashMap<String, Value> = from_redis_value(answer.clone()).ok()?;
         let number =
             |name: &str| -> Option<u64> { from_redis_value(fields.get(name)?.clone()).ok() };
-        let now = number("now")?;
-        let until = |instant: u64| match instant {
-            0 => None,
-            instant => instant.checked_sub(now).map(Duration::from_millis),
+        let (now_ms, now) = (number("now")?, Instant::now());
+        // An instant of Redis by the clock of here, which goes on when nobody asks Redis.
+        let here = |instant_ms: u64| {
+            let wait_ms = instant_ms.checked_sub(now_ms)?;
+            now.checked_add(Duration::from_millis(wait_ms))
         };
         let name = text(fields.get("name")?)?;
         Some(Self {
             phase: Phase::read(text(fields.get("state")?)?)?,
             name: (!name.is_empty()).then(|| name.to_owned()),
-            starts_in: until(number("start")?).filter(|wait| !wait.is_zero()),
-            ends_in: until(number("end")?),
+            starts: here(number("start")?).filter(|start| *start > now),
+            ends: here(number("end")?),
             units: Units {
                 available: number("available")?,
                 held: number("held")?,
                 sold: number("sold")?,
             },
-            at: Instant::now(),
         })
     }
 
-    /// How long until it starts, if that is still to come.
+    /// How long until it starts, if that was still to come.
     pub(crate) fn starts_in_ms(&self) -> Option<u64> {
-        self.left_ms(self.starts_in)
+        self.starts.and_then(left_ms)
     }
 
     /// How long until it ends, if that is known.
     pub(crate) fn ends_in_ms(&self) -> Option<u64> {
-        self.left_ms(self.ends_in)
+        self.ends.and_then(left_ms)
     }
+}
 
-    fn left_ms(&self, then: Option<Duration>) -> Option<u64> {
-        let left = then?.saturating_sub(self.at.elapsed());
-        u64::try_from(left.as_millis()).ok()
-    }
+fn left_ms(then: Instant) -> Option<u64> {
+    let left = then.saturating_duration_since(Instant::now());
+    u64::try_from(left.as_millis()).ok()
 }
 
 // === impl Phase ===

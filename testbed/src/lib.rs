@@ -106,3 +106,4 @@ pub use crate::redis::{Redis, User};
 pub use crate::sentinel::Sentinel;
 pub use crate::settings::Settings;
 pub use crate::storefront::Storefront;
+pub use crate::tools::built;

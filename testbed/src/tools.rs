@@ -21,7 +21,10 @@ pub(crate) fn cache() -> PathBuf {
 }
 
 /// A program or library that this workspace builds, next to the one that is running.
-pub(crate) fn built(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// If it was not built.
+pub fn built(name: &str) -> Result<PathBuf> {
     let folder = match env::var_os("SECKILL_BIN_DIR") {
         Some(folder) => PathBuf::from(folder),
         None => {

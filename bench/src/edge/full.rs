@@ -2,49 +2,24 @@
 
 use super::Scale;
 use super::stand::Stand;
-use super::wrk::{CONNECTIONS, Seen, Wrk};
+use super::wrk::{self, CONNECTIONS, Seen, Wrk};
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
-use crate::say;
 use anyhow::{Context, Result, ensure};
 use seckill_testbed::account::cpu;
 use seckill_testbed::median;
 use std::iter::zip;
 use std::time::Duration;
 
-const EDGE: Measure = tenths("edge_us", "edge, µs CPU");
-const REDIS: Measure = tenths("redis_us", "Redis, µs CPU");
-const BUSY: Measure = Measure {
-    key: "busy",
-    heading: "edge busy",
-    shape: Shape::Share,
-};
-const RATE: Measure = Measure {
-    key: "requests_a_second",
-    heading: "requests a second",
-    shape: Shape::Count,
-};
-const P50: Measure = ratio("p50_ms", "p50, ms");
-const P99: Measure = ratio("p99_ms", "p99, ms");
+const EDGE: Measure = Measure::new("edge_us", "edge, µs CPU", Shape::Tenths);
+const REDIS: Measure = Measure::new("redis_us", "Redis, µs CPU", Shape::Tenths);
+const BUSY: Measure = Measure::new("busy", "edge busy", Shape::Share);
+const RATE: Measure = Measure::new("requests_a_second", "requests a second", Shape::Count);
+const P50: Measure = Measure::new("p50_ms", "p50, ms", Shape::Ratio);
+const P99: Measure = Measure::new("p99_ms", "p99, ms", Shape::Ratio);
 
-const CPU_RATIO: Measure = ratio("cpu", "CPU");
-const RATE_RATIO: Measure = ratio("rate", "requests a second");
-const P99_RATIO: Measure = ratio("p99", "p99");
-
-const fn tenths(key: &'static str, heading: &'static str) -> Measure {
-    Measure {
-        key,
-        heading,
-        shape: Shape::Tenths,
-    }
-}
-
-const fn ratio(key: &'static str, heading: &'static str) -> Measure {
-    Measure {
-        key,
-        heading,
-        shape: Shape::Ratio,
-    }
-}
+const CPU_RATIO: Measure = Measure::new("cpu", "CPU", Shape::Ratio);
+const RATE_RATIO: Measure = Measure::new("rate", "requests a second", Shape::Ratio);
+const P99_RATIO: Measure = Measure::new("p99", "p99", Shape::Ratio);
 
 /// Who answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,24 +110,13 @@ struct Run {
 
 pub(crate) fn measure(stand: &Stand, scale: Scale) -> Result<Vec<Table>> {
     let wrk = Wrk::new()?;
-    let mut rounds = Vec::new();
-    // The first fills pools and caches and is not counted.
-    for round in 0..=scale.rounds {
-        say(&format!("round {round} of {}", scale.rounds));
-        let length = if round == 0 {
-            Duration::from_secs(1)
-        } else {
-            scale.length
-        };
+    let rounds = wrk::rounds(scale.rounds, scale.length, |length| {
         let runs = CASES.iter().map(|case| {
             let run = run(stand, &wrk, case, length);
             run.with_context(|| case.name)
         });
-        let runs = runs.collect::<Result<Vec<Run>>>()?;
-        if round > 0 {
-            rounds.push(runs);
-        }
-    }
+        runs.collect::<Result<Vec<Run>>>()
+    })?;
     Ok(vec![figures(&rounds), ratios(&rounds)])
 }
 

@@ -12,23 +12,11 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-const BEFORE: Measure = mb("before_mb", "before, MB");
-const WITH: Measure = mb("with_mb", "with them, MB");
-const EACH: Measure = Measure {
-    key: "bytes_each",
-    heading: "bytes for each",
-    shape: Shape::Count,
-};
+const BEFORE: Measure = Measure::new("before_mb", "before, MB", Shape::Tenths);
+const WITH: Measure = Measure::new("with_mb", "with them, MB", Shape::Tenths);
+const EACH: Measure = Measure::new("bytes_each", "bytes for each", Shape::Count);
 
 const MB: f64 = 1e6;
-
-const fn mb(key: &'static str, heading: &'static str) -> Measure {
-    Measure {
-        key,
-        heading,
-        shape: Shape::Tenths,
-    }
-}
 
 pub(super) fn measure(stand: &Stand, scale: Scale) -> Result<Table> {
     let count = scale.idle_connections;

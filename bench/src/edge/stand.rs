@@ -1,6 +1,6 @@
 //! The servers: Redis, two proxies, an nginx, and the shop behind them.
 
-use crate::module::{Script, field};
+use crate::module::Script;
 use anyhow::{Context, Result};
 use redis::Connection;
 use seckill_testbed::{Nginx, Part, Place, Proxy, Redis, Settings, User};
@@ -9,10 +9,10 @@ use std::process::Command;
 /// The sale of which no unit is left.
 pub(crate) const SID: &str = "1001";
 
-pub(crate) const NGINX: &str = include_str!("../../edge/nginx.conf");
+const NGINX: &str = include_str!("../../edge/nginx.conf");
 const SHOP: &str = include_str!("../../edge/shop.conf");
-pub(crate) const TRY: &str = include_str!("../../edge/try.lua");
-pub(crate) const TOLD: &str = include_str!("../../edge/told.lua");
+const TRY: &str = include_str!("../../edge/try.lua");
+const TOLD: &str = include_str!("../../edge/told.lua");
 
 /// Tries a second of a buyer.
 const TRIES: u32 = 10;
@@ -37,15 +37,8 @@ impl Stand {
         let mut connection = redis.connect(User::Anything)?;
         let create = &["SECKILL.CREATE", SID, "STOCK", "0"];
         query::<()>(&mut connection, create)?;
-        let sha: String = query(&mut connection, &["SCRIPT", "LOAD", Script::TEXT])?;
         let shop = Nginx::start(&place, SHOP, &[])?;
-        let config = lua_config(&redis.url(User::Anything), &sha, TRIES)?;
-        let lua = [
-            ("try.lua", TRY),
-            ("told.lua", TOLD),
-            ("config.lua", &config),
-        ];
-        let nginx = Nginx::start(&place, &NGINX.replace("SHOP", &shop.address()), &lua)?;
+        let nginx = start_nginx(&place, &redis, TRIES, &shop.address())?;
         let settings = Settings::proxy(&redis)?
             .with("threads", 1)
             .with("shop.upstream", shop.address());
@@ -60,15 +53,6 @@ impl Stand {
         })
     }
 
-    pub(crate) fn redis_version(&self) -> Result<String> {
-        let info: String = query(
-            &mut self.redis.connect(User::Anything)?,
-            &["INFO", "server"],
-        )?;
-        let version = field(&info, "redis_version").context("INFO has no redis_version")?;
-        Ok(version.to_owned())
-    }
-
     /// Every server that takes part in some answer, the shop not among them.
     pub(crate) fn pids(&self) -> [u32; 4] {
         [
@@ -80,6 +64,19 @@ impl Stand {
     }
 }
 
+/// The nginx that asks this Redis by the script, and passes everything else to the shop.
+pub(crate) fn start_nginx(place: &Place, redis: &Redis, tries: u32, shop: &str) -> Result<Nginx> {
+    let mut connection = redis.connect(User::Anything)?;
+    let sha: String = query(&mut connection, &["SCRIPT", "LOAD", Script::TEXT])?;
+    let config = lua_config(&redis.url(User::Anything), &sha, tries)?;
+    let lua = [
+        ("try.lua", TRY),
+        ("told.lua", TOLD),
+        ("config.lua", &config),
+    ];
+    Nginx::start(place, &NGINX.replace("SHOP", shop), &lua)
+}
+
 /// What `nginx -v` says after the slash.
 pub(crate) fn nginx_version() -> Result<String> {
     let output = Command::new("/usr/sbin/nginx").arg("-v").output()?;
@@ -88,14 +85,18 @@ pub(crate) fn nginx_version() -> Result<String> {
     Ok(version.unwrap_or_default().to_owned())
 }
 
-fn query<T: redis::FromRedisValue>(connection: &mut Connection, words: &[&str]) -> Result<T> {
+/// Asks Redis in words.
+pub(crate) fn query<T: redis::FromRedisValue>(
+    connection: &mut Connection,
+    words: &[&str],
+) -> Result<T> {
     let (command, arguments) = words.split_first().context("no command")?;
     Ok(redis::cmd(command).arg(arguments).query(connection)?)
 }
 
 /// What `try.lua` has to know: `redis://user:password@host:port/`, what Redis calls the script, and how
 /// many tries a second a buyer has, 0: as many as he likes.
-pub(crate) fn lua_config(url: &str, sha: &str, tries: u32) -> Result<String> {
+fn lua_config(url: &str, sha: &str, tries: u32) -> Result<String> {
     let parts = || {
         let (user, rest) = url.strip_prefix("redis://")?.split_once(':')?;
         let (password, address) = rest.split_once('@')?;

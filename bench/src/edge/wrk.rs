@@ -1,5 +1,6 @@
 //! A hundred buyers who ask without end, each time under another name, by `wrk`.
 
+use crate::say;
 use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,6 +23,22 @@ pub(crate) struct Seen {
     pub(crate) p99_ms: f64,
     /// Answers of 400 and above.
     pub(crate) rejections: f64,
+}
+
+/// Measures in so many rounds of this length. One more comes first, fills pools and caches, and is not
+/// counted.
+pub(crate) fn rounds<T>(
+    count: usize,
+    length: Duration,
+    mut measure: impl FnMut(Duration) -> Result<T>,
+) -> Result<Vec<T>> {
+    say(&format!("round 0 of {count}"));
+    measure(Duration::from_secs(1))?;
+    let rounds = (1..=count).map(|round| {
+        say(&format!("round {round} of {count}"));
+        measure(length)
+    });
+    rounds.collect()
 }
 
 /// `wrk` and its script.

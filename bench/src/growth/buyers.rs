@@ -1,7 +1,7 @@
 //! More and more buyers ask one sale for a unit, each once.
 
+use super::Scale;
 use super::grown::{Grown, Size, View};
-use super::{Scale, measure_of};
 use crate::module::{BATCH, Batch, Client, STRANGERS, Sale, cpu_seconds, used};
 use crate::report::{Measure, Shape};
 use crate::say;
@@ -9,9 +9,10 @@ use anyhow::Result;
 use seckill_load::text;
 use seckill_testbed::{Place, Redis, median};
 
-pub(super) const EACH: Measure = measure_of("try_us", "a TRY, µs of Redis's thread", Shape::Ratio);
-const ALL: Measure = measure_of("crowd_ms", "all of them, ms", Shape::Tenths);
-const MEMORY: Measure = measure_of("sale_bytes", "memory of the sale, bytes", Shape::Count);
+pub(super) const EACH: Measure =
+    Measure::new("try_us", "a TRY, µs of Redis's thread", Shape::Ratio);
+const ALL: Measure = Measure::new("crowd_ms", "all of them, ms", Shape::Tenths);
+const MEMORY: Measure = Measure::new("sale_bytes", "memory of the sale, bytes", Shape::Count);
 
 /// Units that they ask for.
 const STOCK: u64 = 100;

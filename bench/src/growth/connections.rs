@@ -1,7 +1,7 @@
 //! More and more connections to one proxy, all of which ask for what is sold out.
 
+use super::Scale;
 use super::grown::{Grown, Size, View};
-use super::{Scale, measure_of};
 use crate::edge::idle;
 use crate::edge::stand::{SID, Stand};
 use crate::edge::wrk::Wrk;
@@ -14,14 +14,15 @@ use seckill_testbed::{Part, Proxy};
 use std::time::Duration;
 
 pub(super) const KNOWN: Measure =
-    measure_of("known_us", "known to be sold out, µs CPU", Shape::Tenths);
+    Measure::new("known_us", "known to be sold out, µs CPU", Shape::Tenths);
 pub(super) const ASKED: Measure =
-    measure_of("asked_us", "Redis is asked, µs CPU of both", Shape::Tenths);
-const KNOWN_RATE: Measure = measure_of("known_a_second", "known, a second", Shape::Count);
-const ASKED_RATE: Measure = measure_of("asked_a_second", "asked, a second", Shape::Count);
-const KNOWN_P99: Measure = measure_of("known_p99_ms", "known, p99, ms", Shape::Ratio);
-const ASKED_P99: Measure = measure_of("asked_p99_ms", "asked, p99, ms", Shape::Ratio);
-pub(super) const MEMORY: Measure = measure_of("proxy_mb", "memory of the proxy, MB", Shape::Tenths);
+    Measure::new("asked_us", "Redis is asked, µs CPU of both", Shape::Tenths);
+const KNOWN_RATE: Measure = Measure::new("known_a_second", "known, a second", Shape::Count);
+const ASKED_RATE: Measure = Measure::new("asked_a_second", "asked, a second", Shape::Count);
+const KNOWN_P99: Measure = Measure::new("known_p99_ms", "known, p99, ms", Shape::Ratio);
+const ASKED_P99: Measure = Measure::new("asked_p99_ms", "asked, p99, ms", Shape::Ratio);
+pub(super) const MEMORY: Measure =
+    Measure::new("proxy_mb", "memory of the proxy, MB", Shape::Tenths);
 
 const MB: f64 = 1e6;
 

@@ -120,8 +120,8 @@ mod tests {
     use super::*;
     use crate::report::Shape;
 
-    const COST: Measure = super::super::measure_of("us", "µs", Shape::Ratio);
-    const OTHER: Measure = super::super::measure_of("s", "s", Shape::Ratio);
+    const COST: Measure = Measure::new("us", "µs", Shape::Ratio);
+    const OTHER: Measure = Measure::new("s", "s", Shape::Ratio);
 
     #[test]
     fn a_picture_has_a_point_where_there_is_a_figure() {

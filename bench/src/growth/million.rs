@@ -1,10 +1,10 @@
 //! What a million buyers in one second take, by the figures of the same run.
 
 use super::grown::Grown;
-use super::{buyers, connections, measure_of, orders, stock};
+use super::{buyers, connections, orders, stock};
 use crate::report::{Measure, Part, Row, Shape};
 
-const TAKES: Measure = measure_of("takes", "", Shape::Ratio);
+const TAKES: Measure = Measure::new("takes", "", Shape::Ratio);
 
 const MILLION: f64 = 1e6;
 

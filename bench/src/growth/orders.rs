@@ -1,8 +1,8 @@
 //! More and more orders of one sale: how quickly they are written, and how quickly they come back
 //! after a loss.
 
+use super::Scale;
 use super::grown::{Grown, Size, View};
-use super::{Scale, measure_of};
 use crate::module::{Client, load_seconds};
 use crate::report::{Measure, Shape};
 use crate::say;
@@ -14,12 +14,12 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub(super) const RATE: Measure = measure_of("orders_a_second", "orders a second", Shape::Count);
-const CPU: Measure = measure_of("worker_us", "worker, µs CPU each", Shape::Tenths);
-const MEMORY: Measure = measure_of("redis_bytes", "in Redis, bytes each", Shape::Tenths);
-const ROW: Measure = measure_of("mysql_bytes", "in MySQL, bytes each", Shape::Tenths);
-const RESTART: Measure = measure_of("restart_seconds", "Redis killed: load, s", Shape::Ratio);
-const RECOVER: Measure = measure_of(
+pub(super) const RATE: Measure = Measure::new("orders_a_second", "orders a second", Shape::Count);
+const CPU: Measure = Measure::new("worker_us", "worker, µs CPU each", Shape::Tenths);
+const MEMORY: Measure = Measure::new("redis_bytes", "in Redis, bytes each", Shape::Tenths);
+const ROW: Measure = Measure::new("mysql_bytes", "in MySQL, bytes each", Shape::Tenths);
+const RESTART: Measure = Measure::new("restart_seconds", "Redis killed: load, s", Shape::Ratio);
+const RECOVER: Measure = Measure::new(
     "recover_seconds",
     "Redis lost all: recover, s",
     Shape::Ratio,

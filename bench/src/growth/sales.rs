@@ -1,7 +1,7 @@
 //! More and more sales on one Redis, carried by one worker.
 
+use super::Scale;
 use super::grown::{Grown, Size, View};
-use super::{Scale, measure_of};
 use crate::module::{BATCH, Batch, Client, cpu_seconds};
 use crate::report::{Measure, Shape};
 use crate::say;
@@ -17,23 +17,23 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-const TRY: Measure = measure_of(
+const TRY: Measure = Measure::new(
     "try_us",
     "a TRY accepted, µs of Redis's thread",
     Shape::Ratio,
 );
-const EMPTY: Measure = measure_of("sale_bytes", "memory of an empty sale, bytes", Shape::Count);
-const ORDERS: Measure = measure_of(
+const EMPTY: Measure = Measure::new("sale_bytes", "memory of an empty sale, bytes", Shape::Count);
+const ORDERS: Measure = Measure::new(
     "all_orders_a_second",
     "orders a second, of all",
     Shape::Count,
 );
-const WORKER: Measure = measure_of(
+const WORKER: Measure = Measure::new(
     "idle_worker_ms",
     "worker at rest, ms CPU a second",
     Shape::Tenths,
 );
-const REDIS: Measure = measure_of(
+const REDIS: Measure = Measure::new(
     "idle_redis_ms",
     "Redis at rest, ms CPU a second",
     Shape::Tenths,

@@ -1,7 +1,7 @@
 //! More and more units of one sale, all of them sold.
 
+use super::Scale;
 use super::grown::{Grown, Size, View};
-use super::{Scale, measure_of};
 use crate::module::{BATCH, Batch, Client, Loaded, STRANGERS, Sale, cpu_seconds, loaded, used};
 use crate::report::{Measure, Shape};
 use crate::say;
@@ -10,14 +10,14 @@ use redis::Cmd;
 use seckill_load::text;
 use seckill_testbed::{Place, Redis, median};
 
-const ACCEPTED: Measure = measure_of("accepted_us", "TRY accepted, µs", Shape::Ratio);
-const REJECTED: Measure = measure_of("rejected_us", "TRY sold out, µs", Shape::Ratio);
+const ACCEPTED: Measure = Measure::new("accepted_us", "TRY accepted, µs", Shape::Ratio);
+const REJECTED: Measure = Measure::new("rejected_us", "TRY sold out, µs", Shape::Ratio);
 pub(super) const EACH: Measure =
-    measure_of("reservation_bytes", "memory of one, bytes", Shape::Tenths);
-const ALL: Measure = measure_of("memory_mb", "of all, MB", Shape::Ratio);
-const SAVE: Measure = measure_of("save_ms", "SAVE, ms", Shape::Tenths);
-const LOAD: Measure = measure_of("load_ms", "load, ms", Shape::Tenths);
-const FILE: Measure = measure_of("file_bytes", "one in the file, bytes", Shape::Tenths);
+    Measure::new("reservation_bytes", "memory of one, bytes", Shape::Tenths);
+const ALL: Measure = Measure::new("memory_mb", "of all, MB", Shape::Ratio);
+const SAVE: Measure = Measure::new("save_ms", "SAVE, ms", Shape::Tenths);
+const LOAD: Measure = Measure::new("load_ms", "load, ms", Shape::Tenths);
+const FILE: Measure = Measure::new("file_bytes", "one in the file, bytes", Shape::Tenths);
 
 const MB: f64 = 1e6;
 

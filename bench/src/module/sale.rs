@@ -157,11 +157,15 @@ impl Script {
     }
 }
 
-/// The version of the server that is measured.
+/// The version of the server that is installed here.
 pub(crate) fn redis_version() -> Result<String> {
     let place = Place::temporary("bench")?;
-    let redis = Redis::start(&place)?;
-    let info: String = Client::of(&redis)?.run("INFO server")?;
+    version_of(&Redis::start(&place)?)
+}
+
+/// The version of a server.
+pub(crate) fn version_of(redis: &Redis) -> Result<String> {
+    let info: String = Client::of(redis)?.run("INFO server")?;
     let version = field(&info, "redis_version").context("INFO has no redis_version")?;
     Ok(version.to_owned())
 }

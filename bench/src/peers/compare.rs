@@ -2,33 +2,24 @@
 
 use super::Scale;
 use super::stand::{Edge, PLENTY, SOLD_OUT, Stand};
-use crate::edge::wrk::{CONNECTIONS, Seen, Wrk};
+use crate::edge::wrk::{self, CONNECTIONS, Seen, Wrk};
 use crate::report::{Measure, Part as Table, Row, Shape};
-use crate::say;
 use anyhow::{Context, Result, ensure};
 use seckill_testbed::account::cpu;
 use seckill_testbed::{Part, Redis, median};
 use std::time::Duration;
 
-const RATE: Measure = measure("a_second", "a second", Shape::Count);
-pub(super) const EDGE: Measure = measure("edge_us", "edge, µs CPU", Shape::Tenths);
-pub(super) const REDIS: Measure = measure("redis_us", "Redis, µs CPU", Shape::Tenths);
-const BOTH: Measure = measure("both_us", "both, µs CPU", Shape::Tenths);
-const OF_OURS: Measure = measure("cpu_of_ours", "CPU ÷ this system's", Shape::Ratio);
-const LEAST: Measure = measure("cpu_of_ours_least", "least", Shape::Ratio);
-const MOST: Measure = measure("cpu_of_ours_most", "most", Shape::Ratio);
-const RATE_OF_OURS: Measure = measure("rate_of_ours", "rate ÷ this system's", Shape::Ratio);
-const P50: Measure = measure("p50_ms", "p50, ms", Shape::Ratio);
-const P99: Measure = measure("p99_ms", "p99, ms", Shape::Ratio);
-const OTHER: Measure = measure("other", "other answers", Shape::Share);
-
-const fn measure(key: &'static str, heading: &'static str, shape: Shape) -> Measure {
-    Measure {
-        key,
-        heading,
-        shape,
-    }
-}
+const RATE: Measure = Measure::new("a_second", "a second", Shape::Count);
+pub(super) const EDGE: Measure = Measure::new("edge_us", "edge, µs CPU", Shape::Tenths);
+pub(super) const REDIS: Measure = Measure::new("redis_us", "Redis, µs CPU", Shape::Tenths);
+const BOTH: Measure = Measure::new("both_us", "both, µs CPU", Shape::Tenths);
+const OF_OURS: Measure = Measure::new("cpu_of_ours", "CPU ÷ this system's", Shape::Ratio);
+const LEAST: Measure = Measure::new("cpu_of_ours_least", "least", Shape::Ratio);
+const MOST: Measure = Measure::new("cpu_of_ours_most", "most", Shape::Ratio);
+const RATE_OF_OURS: Measure = Measure::new("rate_of_ours", "rate ÷ this system's", Shape::Ratio);
+const P50: Measure = Measure::new("p50_ms", "p50, ms", Shape::Ratio);
+const P99: Measure = Measure::new("p99_ms", "p99, ms", Shape::Ratio);
+const OTHER: Measure = Measure::new("other", "other answers", Shape::Share);
 
 /// One way to be answered.
 struct Case<'a> {
@@ -60,30 +51,23 @@ struct Group<'a> {
 pub(super) fn measure_peers(stand: &Stand, scale: Scale) -> Result<Vec<Table>> {
     let groups = groups(stand);
     let wrk = Wrk::new()?;
-    let mut rounds: Vec<Vec<Vec<Run>>> = groups.iter().map(|_| Vec::new()).collect();
-    // The first fills pools and caches and is not counted.
-    for round in 0..=scale.rounds {
-        say(&format!("round {round} of {}", scale.rounds));
-        let length = if round == 0 {
-            Duration::from_secs(1)
-        } else {
-            scale.length
-        };
-        for (group, rounds) in groups.iter().zip(&mut rounds) {
+    let rounds = wrk::rounds(scale.rounds, scale.length, |length| {
+        let of_group = |group: &Group<'_>| {
             let runs = group.cases.iter().map(|case| {
                 let run = run(&wrk, case, group.is_rejection, length);
                 run.with_context(|| format!("{}, {}", group.name, case.name))
             });
-            let runs = runs.collect::<Result<Vec<Run>>>()?;
-            if round > 0 {
-                rounds.push(runs);
-            }
+            runs.collect::<Result<Vec<Run>>>()
+        };
+        groups.iter().map(of_group).collect::<Result<Vec<_>>>()
+    })?;
+    let tables = groups.iter().enumerate().map(|(place, group)| {
+        let of_group = rounds.iter().filter_map(|round| round.get(place));
+        let of_group: Vec<&[Run]> = of_group.map(Vec::as_slice).collect();
+        Table {
+            title: format!("{}: {}", group.name, stand.terms.name),
+            rows: rows(group, &of_group),
         }
-    }
-    let tables = groups.iter().zip(&rounds);
-    let tables = tables.map(|(group, rounds)| Table {
-        title: format!("{}: {}", group.name, stand.terms.name),
-        rows: rows(group, rounds),
     });
     Ok(tables.collect())
 }
@@ -182,7 +166,7 @@ fn run(wrk: &Wrk, case: &Case<'_>, is_rejection: bool, length: Duration) -> Resu
     })
 }
 
-fn rows(group: &Group<'_>, rounds: &[Vec<Run>]) -> Vec<Row> {
+fn rows(group: &Group<'_>, rounds: &[&[Run]]) -> Vec<Row> {
     let both = |run: &Run| run.edge_us + run.redis_us;
     let rate = |run: &Run| run.a_second;
     let rows = group.cases.iter().enumerate().map(|(place, case)| {
@@ -192,7 +176,7 @@ fn rows(group: &Group<'_>, rounds: &[Vec<Run>]) -> Vec<Row> {
         };
         // Within a round, so that a neighbour who takes a core for a while meets both.
         let of_ours = |figure: &dyn Fn(&Run) -> f64| -> Vec<f64> {
-            let ratio = |runs: &Vec<Run>| Some(figure(runs.get(place)?) / figure(runs.last()?));
+            let ratio = |runs: &&[Run]| Some(figure(runs.get(place)?) / figure(runs.last()?));
             rounds.iter().filter_map(ratio).collect()
         };
         let mut cpu = of_ours(&both);

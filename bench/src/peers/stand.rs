@@ -2,8 +2,7 @@
 
 use super::terms::{DEADLINE_MS, RATE, Terms};
 use crate::cli::REDIS_URL;
-use crate::edge::stand::{NGINX, TOLD, TRY, lua_config};
-use crate::module::{Script, field};
+use crate::edge::stand::{self as edge, query};
 use anyhow::{Context, Result};
 use redis::Connection;
 use seckill_testbed::{Nginx, Part, Place, Proxy, Redis, Service, Settings, User};
@@ -52,13 +51,6 @@ impl Stand {
             module,
         })
     }
-
-    pub(super) fn redis_version(&self) -> Result<String> {
-        let mut connection = self.module.connect(User::Anything)?;
-        let info: String = query(&mut connection, &["INFO", "server"])?;
-        let version = field(&info, "redis_version").context("INFO has no redis_version")?;
-        Ok(version.to_owned())
-    }
 }
 
 /// A Redis as it ships with the module, and the two sales.
@@ -94,16 +86,9 @@ fn start_bare(place: &Place, terms: Terms) -> Result<(Redis, Connection)> {
 }
 
 fn start_nginx(place: &Place, terms: Terms) -> Result<(Nginx, Redis)> {
-    let (redis, mut connection) = start_bare(place, terms)?;
-    let sha: String = query(&mut connection, &["SCRIPT", "LOAD", Script::TEXT])?;
-    let config = lua_config(&redis.url(User::Anything), &sha, terms.tries())?;
-    let lua = [
-        ("try.lua", TRY),
-        ("told.lua", TOLD),
-        ("config.lua", &config),
-    ];
+    let (redis, _) = start_bare(place, terms)?;
     // Nothing is passed on here.
-    let nginx = Nginx::start(place, &NGINX.replace("SHOP", "127.0.0.1:9"), &lua)?;
+    let nginx = edge::start_nginx(place, &redis, terms.tries(), "127.0.0.1:9")?;
     Ok((nginx, redis))
 }
 
@@ -126,11 +111,6 @@ fn service(place: &Place, redis: &Redis, terms: Terms, more: &[&str]) -> Result<
     let words = [&["service", "--tries", &tries][..], more].concat();
     let environment = vec![(REDIS_URL, redis.url(User::Anything).into())];
     Service::start(place, PROGRAM, &words, environment)
-}
-
-fn query<T: redis::FromRedisValue>(connection: &mut Connection, words: &[&str]) -> Result<T> {
-    let (command, arguments) = words.split_first().context("no command")?;
-    Ok(redis::cmd(command).arg(arguments).query(connection)?)
 }
 
 /// Who has a process, and where it is asked.

@@ -1,7 +1,7 @@
 //! The time from an acceptance to its order, while acceptances come at a steady pace.
 
 use super::stand::{Stand, accept, place};
-use super::{BROKERS, Scale, measure_of};
+use super::{BROKERS, Scale};
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::{Result, ensure};
@@ -13,10 +13,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-const P50: Measure = measure_of("p50_ms", "p50, ms", Shape::Tenths);
-const P99: Measure = measure_of("p99_ms", "p99, ms", Shape::Tenths);
-const MAX: Measure = measure_of("max_ms", "longest, ms", Shape::Tenths);
-const CPU: Measure = measure_of("worker_cpu_us", "worker, µs CPU each", Shape::Tenths);
+const P50: Measure = Measure::new("p50_ms", "p50, ms", Shape::Tenths);
+const P99: Measure = Measure::new("p99_ms", "p99, ms", Shape::Tenths);
+const MAX: Measure = Measure::new("max_ms", "longest, ms", Shape::Tenths);
+const CPU: Measure = Measure::new("worker_cpu_us", "worker, µs CPU each", Shape::Tenths);
 
 const SID: u32 = 1001;
 

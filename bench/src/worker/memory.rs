@@ -1,18 +1,18 @@
 //! The worker's memory while many events pass through it.
 
+use super::Scale;
 use super::stand::Stand;
-use super::{Scale, measure_of};
 use crate::report::{Measure, Part as Table, Row, Shape, Wanted};
 use crate::say;
 use anyhow::Result;
 use seckill_testbed::Part;
 use seckill_testbed::account::resident;
 
-const FIRST: Measure = measure_of("after_a_tenth_mb", "after a tenth, MB", Shape::Tenths);
-const HALF: Measure = measure_of("after_a_half_mb", "after a half, MB", Shape::Tenths);
-const LAST: Measure = measure_of("at_the_end_mb", "at the end, MB", Shape::Tenths);
+const FIRST: Measure = Measure::new("after_a_tenth_mb", "after a tenth, MB", Shape::Tenths);
+const HALF: Measure = Measure::new("after_a_half_mb", "after a half, MB", Shape::Tenths);
+const LAST: Measure = Measure::new("at_the_end_mb", "at the end, MB", Shape::Tenths);
 /// From the half on: until then, buffers and the allocator's pools reach the size that they keep.
-const GROWTH: Measure = measure_of("growth", "end ÷ half", Shape::Ratio);
+const GROWTH: Measure = Measure::new("growth", "end ÷ half", Shape::Ratio);
 
 /// So many events it takes, so that a quick run says nothing about growth.
 const WARM: u32 = 2_000_000;

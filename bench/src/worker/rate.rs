@@ -2,16 +2,16 @@
 
 use super::rivals::{self, Rows};
 use super::stand::Stand;
-use super::{BROKERS, Scale, measure_of};
+use super::{BROKERS, Scale};
 use crate::report::{Measure, Part, Row, Shape, Wanted};
 use crate::say;
 use anyhow::Result;
 use seckill_testbed::median;
 
-const RATE: Measure = measure_of("orders_a_second", "orders/s", Shape::Count);
-const CPU: Measure = measure_of("worker_cpu_us", "worker, µs CPU each", Shape::Tenths);
-const RATIO: Measure = measure_of("ratio", "ratio", Shape::Ratio);
-const TIMES: Measure = measure_of("times", "times", Shape::Count);
+const RATE: Measure = Measure::new("orders_a_second", "orders/s", Shape::Count);
+const CPU: Measure = Measure::new("worker_cpu_us", "worker, µs CPU each", Shape::Tenths);
+const RATIO: Measure = Measure::new("ratio", "ratio", Shape::Ratio);
+const TIMES: Measure = Measure::new("times", "times", Shape::Count);
 
 const SID: u32 = 1001;
 

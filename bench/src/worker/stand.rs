@@ -62,12 +62,6 @@ impl Stand {
         Ok(stand)
     }
 
-    pub(crate) fn redis_version(&self) -> Result<String> {
-        let info: String = redis::cmd("INFO").query(&mut self.redis()?)?;
-        let version = crate::module::field(&info, "redis_version");
-        Ok(version.context("INFO has no redis_version")?.to_owned())
-    }
-
     pub(crate) fn mariadb_version(&self) -> Result<String> {
         let rows = self.db.query("SELECT VERSION()")?;
         let version = rows.into_iter().flatten().next();

@@ -1,14 +1,9 @@
 //! What the proxy answers without asking Redis, and how soon it stops to when that is not true any
 //! more.
 
-use crate::stand::{Client, Stand, crowd, eventually, post, request};
+use crate::stand::{Client, Stand, crowd, eventually, in_ms, post, request};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-fn in_ms(ms: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    (now + Duration::from_millis(ms)).as_millis().to_string()
-}
+use std::time::{Duration, Instant};
 
 fn told_at_the_edge(stand: &Stand, sid: &str, verdict: &str) -> u64 {
     stand.counter(&format!(

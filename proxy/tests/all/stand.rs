@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use toml::Table;
 
 /// Longer than anything that works, shorter than anybody's patience.
@@ -178,6 +178,12 @@ pub(crate) fn crowd(address: &str, requests: &[String]) -> Vec<Response> {
         client.send(request);
     }
     buyers.iter_mut().map(|(client, _)| client.read()).collect()
+}
+
+/// The Unix time in milliseconds, so long from now.
+pub(crate) fn in_ms(ms: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    (now + Duration::from_millis(ms)).as_millis().to_string()
 }
 
 /// Ends what goes on beside a test, also when the test fails.

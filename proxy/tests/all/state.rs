@@ -1,21 +1,16 @@
 //! What everybody sees of a sale, without trying to buy.
 
-use crate::stand::{Stand, crowd, eventually, post, request};
+use crate::stand::{Stand, crowd, eventually, in_ms, post, request};
 use seckill_testbed::Part;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-fn in_ms(ms: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    (now + Duration::from_millis(ms)).as_millis().to_string()
-}
+use std::time::{Duration, Instant};
 
 /// A stand whose route tells how many units there are, or does not say whether it does.
 fn stand(name: &str, shows_units: bool) -> Stand {
-    let route = json!([{ "path": "/seckill/{sid}", "mode": "queue", "show_units": true }]);
-    let route: toml::Value = serde_json::from_value(route).unwrap();
+    let route = r#"{ path = "/seckill/{sid}", mode = "queue", show_units = true }"#;
+    let route: toml::Value = route.parse().unwrap();
     Stand::start_with(name, "queue", |settings| match shows_units {
-        true => settings.with("route", route.clone()),
+        true => settings.with("route", vec![route.clone()]),
         false => settings,
     })
 }
@@ -91,9 +86,9 @@ fn a_crowd_that_looks_is_one_question_a_second() {
         .into_iter()
         .map(look)
         .collect();
-    let since = SystemTime::now();
+    let since = Instant::now();
     let answers = crowd(&stand.proxy.address(), &looks);
-    let seconds = since.elapsed().unwrap().as_secs();
+    let seconds = since.elapsed().as_secs();
     let told = |status| answers.iter().filter(move |answer| answer.status == status);
     assert_eq!((told(200).count(), told(404).count()), (200, 200));
     let (asked, _) = stand.calls("seckill.info");
