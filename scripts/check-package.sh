@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the package, installs it into an empty folder as dpkg does, and looks whether what came out can
-# be used: the programs start, their configurations are good, systemd takes the units, an upgrade leaves
-# what an owner has changed, and a removal takes everything else away.
+# be used: the programs start, Redis loads the module, their configurations are good, systemd takes the
+# units, an upgrade leaves what an owner has changed, and a removal takes everything else away.
 #
 #   scripts/check-package.sh FOLDER-WITH-PROGRAMS
 #
@@ -44,7 +44,18 @@ done
 grep -q '^socket = "/run/seckill-proxy/upgrade.sock"' "$root/etc/seckill/proxy.toml" ||
     fail "the installed proxy.toml has no socket for an upgrade"
 "$root/usr/bin/seckill-load" --version >/dev/null || fail "seckill-load does not start"
-[[ -s $root/usr/lib/redis/modules/libseckill.so ]] || fail "there is no module"
+
+redis-server --port 0 --unixsocket "$scratch/redis.sock" --dir "$scratch" --save "" \
+    --loadmodule "$root/usr/lib/redis/modules/libseckill.so" >"$scratch/said" 2>&1 &
+redis=$!
+for _ in {1..100}; do
+    [[ ! -S $scratch/redis.sock ]] && kill -0 "$redis" 2>/dev/null || break
+    sleep 0.1
+done
+modules=$(redis-cli -s "$scratch/redis.sock" MODULE LIST 2>&1) || true
+kill "$redis" 2>/dev/null || true
+wait "$redis" || true
+grep -q '^seckill$' <<<"$modules" || fail "Redis does not load the module: $(grep -i module "$scratch/said")"
 
 # Names of the containers' network mean nothing here.
 sed 's/"shop:8000"/"127.0.0.1:8000"/' conf/compose/proxy.toml >"$scratch/proxy.toml"

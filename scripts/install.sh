@@ -45,7 +45,8 @@ for program in seckill-proxy seckill-worker seckill-load; do
     put 755 "$built/$program" "$prefix/bin/$program"
 done
 put 755 scripts/upgrade-redis.sh "$prefix/bin/seckill-upgrade-redis"
-put 644 "$built/libseckill.so" "$modules/libseckill.so"
+# Redis loads no module that cannot be executed.
+put 755 "$built/libseckill.so" "$modules/libseckill.so"
 
 # The unit has a folder where two proxies can meet, so that one can be replaced from the first day; and
 # both can be asked on loopback how they are.
