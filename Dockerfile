@@ -9,11 +9,11 @@ RUN apt-get update \
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --locked --release -p seckill-module -p seckill-proxy -p seckill-worker \
+    cargo build --locked --profile dist -p seckill-module -p seckill-proxy -p seckill-worker \
       -p seckill-load -p seckill-sample-shop \
  && mkdir /built \
- && cp target/release/libseckill.so target/release/seckill-proxy target/release/seckill-worker \
-       target/release/seckill-load target/release/seckill-sample-shop /built/ \
+ && cp target/dist/libseckill.so target/dist/seckill-proxy target/dist/seckill-worker \
+       target/dist/seckill-load target/dist/seckill-sample-shop /built/ \
  && strip --strip-debug /built/*
 
 FROM debian:bookworm-slim AS base
