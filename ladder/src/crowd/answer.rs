@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use seckill_protocol::ReservationId;
 use serde::Deserialize;
+use std::time::Duration;
 
 /// More headers than any of the servers sends.
 const HEADERS_MAX: usize = 32;
@@ -37,19 +38,35 @@ struct Body {
     rid: Option<ReservationId>,
 }
 
-/// The answer at the beginning of `bytes` and its length, if all of it is there.
-pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Answer, usize)>> {
+/// An answer, as it came off a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) answer: Answer,
+    /// How long the buyer is asked to wait before he asks again (`Retry-After`).
+    pub(crate) retry_after: Duration,
+    /// How many bytes it took.
+    pub(crate) end: usize,
+}
+
+/// The answer at the beginning of `bytes`, if all of it is there.
+pub(crate) fn read(bytes: &[u8]) -> Result<Option<Told>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head) = response.parse(bytes)? else {
         return Ok(None);
     };
-    let length = response
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-        .context("an answer without Content-Length")?;
-    let length: usize = std::str::from_utf8(length.value)?.trim().parse()?;
+    let number = |name: &str| -> Result<Option<u32>> {
+        let mut headers = response.headers.iter();
+        let found = headers.find(|header| header.name.eq_ignore_ascii_case(name));
+        let text = found.map(|header| std::str::from_utf8(header.value));
+        Ok(text
+            .transpose()?
+            .map(|text| text.trim().parse())
+            .transpose()?)
+    };
+    let length = number("content-length")?.context("an answer without Content-Length")?;
+    let length = usize::try_from(length)?;
+    let retry_after = number("retry-after")?.unwrap_or_default();
     let end = head + length;
     let Some(body) = bytes.get(head..end) else {
         return Ok(None);
@@ -62,7 +79,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<(Answer, usize)>> {
         500..=599 => Answer::Failed,
         code => bail!("status {code}: {}", String::from_utf8_lossy(body)),
     };
-    Ok(Some((answer, end)))
+    Ok(Some(Told {
+        answer,
+        retry_after: Duration::from_secs(retry_after.into()),
+        end,
+    }))
 }
 
 fn promise(body: &[u8]) -> Result<Promise> {
@@ -89,10 +110,11 @@ mod tests {
             "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let (answer, end) = read(text.as_bytes()).unwrap().unwrap();
-        assert_eq!(end, text.len());
-        assert_eq!(read(&text.as_bytes()[..end - 1]).unwrap(), None);
-        answer
+        let told = read(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(told.end, text.len());
+        assert_eq!(read(&text.as_bytes()[..told.end - 1]).unwrap(), None);
+        assert_eq!(told.retry_after, Duration::ZERO);
+        told.answer
     }
 
     #[test]
@@ -115,6 +137,14 @@ mod tests {
         assert_eq!(one("409 Conflict", "{}"), Answer::Conflict);
         assert_eq!(one("429 Too Many Requests", "{}"), Answer::Limited);
         assert_eq!(one("503 Service Unavailable", "{}"), Answer::Failed);
+    }
+
+    #[test]
+    fn when_to_come_again_is_understood() {
+        let text = b"HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n";
+        let told = read(text).unwrap().unwrap();
+        assert_eq!(told.answer, Answer::Failed);
+        assert_eq!(told.retry_after, Duration::from_secs(2));
     }
 
     #[test]

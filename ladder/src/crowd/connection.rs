@@ -1,6 +1,6 @@
 //! One keep-alive connection: one question, one answer, without a library's cost between them.
 
-use super::answer::{self, Answer};
+use super::answer::{self, Told};
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,7 +33,7 @@ impl Connection {
     }
 
     /// Asks for a unit for buyer number `buyer`.
-    pub(crate) async fn ask(&mut self, buyer: u64) -> Result<Answer> {
+    pub(crate) async fn ask(&mut self, buyer: u64) -> Result<Told> {
         self.question.clear();
         self.question.extend_from_slice(&self.head);
         self.question
@@ -44,9 +44,9 @@ impl Connection {
         loop {
             let read = self.stream.read_buf(&mut self.said).await?;
             ensure!(read > 0, "the connection was closed");
-            if let Some((answer, end)) = answer::read(&self.said)? {
-                answer::nothing_behind(&self.said, end)?;
-                return Ok(answer);
+            if let Some(told) = answer::read(&self.said)? {
+                answer::nothing_behind(&self.said, told.end)?;
+                return Ok(told);
             }
         }
     }

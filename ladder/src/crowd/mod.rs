@@ -1,8 +1,8 @@
 //! The buyers: all of them are there when the sale opens.
 //!
-//! A buyer who hears neither "yes" nor "sold out" asks again, so often as he may. Buyers share
-//! connections that are kept, as behind a gateway: what is measured is the shop, and not how fast a
-//! machine makes connections.
+//! A buyer who hears neither "yes" nor "sold out" asks again, so often as he may: at once, or when he
+//! was told to (`Retry-After`). Buyers share connections that are kept, as behind a gateway: what is
+//! measured is the shop, and not how fast a machine makes connections.
 //!
 //! | file | idea |
 //! | --- | --- |
@@ -22,10 +22,13 @@ pub(crate) use waits::{Percentiles, Waits};
 
 use anyhow::{Context, Result};
 use connection::Connection;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 /// Connections at most: each is a file descriptor here, at the balancer twice, and at the shop.
 pub(crate) const CONNECTIONS_MAX: u32 = 1000;
@@ -49,7 +52,7 @@ pub(crate) struct Seen {
     pub(crate) limited: u64,
     pub(crate) conflicts: u64,
     pub(crate) failed: u64,
-    /// Of each answer: for a buyer's first since the sale opened, for another since the one before.
+    /// Of each answer: for a buyer's first since the sale opened, for another since he was to ask.
     pub(crate) waits: Waits,
     /// From the opening to the last answer.
     pub(crate) took: Duration,
@@ -81,10 +84,12 @@ impl Crowd {
                 connection,
                 opened,
                 next: Arc::clone(&next),
+                buyers: self.buyers.into(),
                 progress: Arc::clone(progress),
                 seen: Seen::default(),
+                later: BinaryHeap::new(),
             };
-            queues.spawn(queue.serve(self.buyers.into(), self.tries));
+            queues.spawn(queue.serve(self.tries));
         }
         let mut all = Seen::default();
         while let Some(seen) = queues.join_next().await {
@@ -95,41 +100,71 @@ impl Crowd {
     }
 }
 
-/// The buyers of one connection, one after the other.
+/// The buyers of one connection: each asks when it is his turn, and somebody who was told to come
+/// again later does not keep those behind him waiting.
 struct Queue {
     connection: Connection,
     opened: Instant,
     next: Arc<AtomicU64>,
+    /// The number of the last buyer.
+    buyers: u64,
     progress: Arc<Progress>,
     seen: Seen,
+    /// Who asks once more, by the time of it.
+    later: BinaryHeap<Reverse<Turn>>,
+}
+
+/// When a buyer asks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    /// From here on his wait counts.
+    due: Instant,
+    buyer: u64,
+    tries_left: u32,
 }
 
 // === impl Queue ===
 
 impl Queue {
-    async fn serve(mut self, buyers: u64, tries: u32) -> Result<Seen> {
-        loop {
-            let buyer = self.next.fetch_add(1, Ordering::Relaxed);
-            if buyer > buyers {
-                return Ok(self.seen);
-            }
-            let bought = self.buy(buyer, tries).await;
-            bought.with_context(|| format!("buyer {buyer}"))?;
-            self.progress.done.fetch_add(1, Ordering::Relaxed);
+    async fn serve(mut self, tries: u32) -> Result<Seen> {
+        while let Some(turn) = self.turn(tries) {
+            sleep_until(turn.due).await;
+            let asked = self.ask(turn).await;
+            asked.with_context(|| format!("buyer {}", turn.buyer))?;
         }
+        Ok(self.seen)
     }
 
-    async fn buy(&mut self, buyer: u64, tries: u32) -> Result<()> {
-        let mut since = self.opened;
-        for _ in 0..tries {
-            let answer = self.connection.ask(buyer).await?;
-            let now = Instant::now();
-            self.seen.waits.add(now - since);
-            since = now;
-            self.seen.keep(answer, &self.progress);
-            if matches!(answer, Answer::Yes(_) | Answer::SoldOut) {
-                break;
+    /// Who asks next: somebody whose time has come, else somebody new, else the first to come again.
+    fn turn(&mut self, tries: u32) -> Option<Turn> {
+        let first = self.later.peek().map(|Reverse(turn)| turn.due);
+        if first.is_none_or(|due| due > Instant::now()) {
+            let buyer = self.next.fetch_add(1, Ordering::Relaxed);
+            if buyer <= self.buyers {
+                return Some(Turn {
+                    due: self.opened,
+                    buyer,
+                    tries_left: tries,
+                });
             }
+        }
+        self.later.pop().map(|Reverse(turn)| turn)
+    }
+
+    async fn ask(&mut self, turn: Turn) -> Result<()> {
+        let told = self.connection.ask(turn.buyer).await?;
+        let now = Instant::now();
+        self.seen.waits.add(now - turn.due);
+        self.seen.keep(told.answer, &self.progress);
+        let settled = matches!(told.answer, Answer::Yes(_) | Answer::SoldOut);
+        if settled || turn.tries_left == 1 {
+            self.progress.done.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.later.push(Reverse(Turn {
+                due: now + told.retry_after,
+                tries_left: turn.tries_left - 1,
+                ..turn
+            }));
         }
         Ok(())
     }

@@ -50,11 +50,11 @@ async fn serve(
     let mut since = Instant::now();
     while since < until {
         let buyer = next.fetch_add(1, Ordering::Relaxed);
-        let answer = connection.ask(buyer).await?;
+        let told = connection.ask(buyer).await?;
         let now = Instant::now();
         seen.waits.add(now - since);
         since = now;
-        seen.keep(answer, &progress);
+        seen.keep(told.answer, &progress);
     }
     Ok(seen)
 }
