@@ -15,7 +15,7 @@ use rustix::net::{
 };
 use rustix::process::geteuid;
 use serde::Deserialize;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Metadata};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
@@ -74,27 +74,63 @@ pub(crate) fn socket(table: &UpgradeTable) -> Result<PathBuf, String> {
     }
 }
 
+/// Says whether a start would find the folder of `path` in order, or could make it. Root may look
+/// for the service's own user, whose name it does not know (`DynamicUser=` in the unit).
+///
+/// # Errors
+/// The folder is another user's, or others may enter it.
+pub(crate) fn check_folder(path: &Path) -> anyhow::Result<()> {
+    let folder = folder_of(path)?;
+    if !geteuid().is_root() {
+        return make_folder(path);
+    }
+    if folder.exists() {
+        let found = look_at(folder)?;
+        ensure!(is_closed(&found), not_private(folder));
+    }
+    Ok(())
+}
+
 /// Whoever can connect gets the shop's door: makes sure that this is only the own user.
 ///
 /// # Errors
-/// The socket's folder is another user's, or others may enter it.
-pub(crate) fn check_folder(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().context("upgrade.socket: has no folder")?;
-    let shown = folder.display();
+/// The folder of `path` is another user's, or others may enter it.
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    let folder = folder_of(path)?;
     if !folder.exists() {
+        let shown = folder.display();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
             .with_context(|| format!("upgrade.socket: cannot make the folder {shown}"))?;
     }
-    let found = fs::metadata(folder)
-        .with_context(|| format!("upgrade.socket: cannot look at the folder {shown}"))?;
-    ensure!(
-        found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0,
-        "upgrade.socket: expected a folder of this user's that nobody else can enter (chmod 700), which {shown} is not"
-    );
+    let found = look_at(folder)?;
+    let ours = found.uid() == geteuid().as_raw();
+    ensure!(ours && is_closed(&found), not_private(folder));
     Ok(())
+}
+
+fn folder_of(path: &Path) -> anyhow::Result<&Path> {
+    path.parent().context("upgrade.socket: has no folder")
+}
+
+fn look_at(folder: &Path) -> anyhow::Result<Metadata> {
+    let shown = folder.display();
+    fs::metadata(folder)
+        .with_context(|| format!("upgrade.socket: cannot look at the folder {shown}"))
+}
+
+/// Whether nobody but its user can enter a folder.
+fn is_closed(folder: &Metadata) -> bool {
+    folder.mode() & 0o077 == 0
+}
+
+fn not_private(folder: &Path) -> String {
+    let shown = folder.display();
+    format!(
+        "upgrade.socket: expected a folder of this user's that nobody else can enter (chmod 700), which {shown} is not"
+    )
 }
 
 /// Hands `sockets` to whoever may have them and asks at `path`, from a thread of its own, until one
@@ -107,7 +143,7 @@ pub(crate) fn offer(
     sockets: Arc<Sockets>,
     replaced: Arc<Notify>,
 ) -> anyhow::Result<()> {
-    check_folder(path)?;
+    make_folder(path)?;
     // The old process listens there until it leaves: its socket is put aside in one step.
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(format!(".{}", std::process::id()));
@@ -197,7 +233,7 @@ impl Inheritance {
     /// # Errors
     /// Nobody is there, or not somebody to take anything from.
     pub(crate) fn ask(path: &Path) -> anyhow::Result<Self> {
-        check_folder(path)?;
+        make_folder(path)?;
         let shown = path.display();
         let old = UnixStream::connect(path).with_context(|| {
             format!("--upgrade: no proxy answers at {shown}, so that there is none to replace; start without --upgrade")

@@ -6,10 +6,10 @@ use seckill_testbed::{Part, Settings};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -270,18 +270,39 @@ fn only_the_own_user_can_ask_for_the_sockets() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder.0), 0o700);
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
-    let config = stand.proxy.log().parent().unwrap().join("proxy.toml");
-    let output = Command::new(env!("CARGO_BIN_EXE_seckill-proxy"))
-        .env_remove("SECKILL_REDIS_URL")
-        .arg("--config")
-        .arg(config)
-        .arg("--test")
-        .output()
-        .unwrap();
+    let output = check(&stand);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("upgrade.socket: expected a folder"), "{said}");
     assert!(said.contains("proxy.toml:"), "{said}");
+}
+
+/// The service has a user of its own, and whoever types the check has another one.
+#[test]
+fn root_can_check_for_the_user_of_the_service() {
+    let folder = Folder::new("root");
+    let stand = Stand::start_with("upgrade-root", "queue", |s| folder.switch_on(s));
+    let nobody = Some(65_534);
+    if chown(&folder.0, nobody, nobody).is_err() {
+        return; // Who is not root does not check for others.
+    }
+    assert!(check(&stand).status.success());
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(!check(&stand).status.success());
+    // systemd makes it at the start, and a check leaves nothing in its way.
+    fs::remove_dir_all(&folder.0).unwrap();
+    assert!(check(&stand).status.success());
+    assert!(!folder.0.exists());
+}
+
+fn check(stand: &Stand) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_seckill-proxy"))
+        .env_remove("SECKILL_REDIS_URL")
+        .arg("--config")
+        .arg(stand.proxy.log().parent().unwrap().join("proxy.toml"))
+        .arg("--test")
+        .output()
+        .unwrap()
 }
 
 #[test]
