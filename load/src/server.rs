@@ -13,6 +13,9 @@ use tokio::time::timeout;
 /// What is counted of each request, with the route and the code that it came to.
 const COUNTER: &str = "seckill_proxy_requests_total{";
 
+/// When the process began.
+const BEGAN: &str = "process_start_time_seconds ";
+
 /// How long a proxy may take to say it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -24,7 +27,11 @@ pub struct Servers {
 
 /// Requests of a route by their code, over all proxies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counted(BTreeMap<String, u64>);
+pub struct Counted {
+    codes: BTreeMap<String, u64>,
+    /// When each process began, and with it its count.
+    began: Vec<String>,
+}
 
 /// One verdict, from both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -128,6 +135,8 @@ async fn read(authority: &Authority) -> io::Result<String> {
 impl Counted {
     /// Adds the counters of a route. Returns whether there were any.
     fn add(&mut self, metrics: &str, route: &str) -> bool {
+        let began = metrics.lines().find_map(|line| line.strip_prefix(BEGAN));
+        self.began.extend(began.map(str::to_owned));
         let route = format!("route=\"{route}\"");
         let mut found = false;
         for line in metrics.lines().filter(|line| line.contains(&route)) {
@@ -141,18 +150,25 @@ impl Counted {
                 .split_once("code=\"")
                 .and_then(|(_, rest)| rest.split_once('"'));
             if let (Some((code, _)), Ok(value)) = (code, value.parse::<u64>()) {
-                *self.0.entry(code.to_owned()).or_default() += value;
+                *self.codes.entry(code.to_owned()).or_default() += value;
                 found = true;
             }
         }
         found
     }
 
+    /// Whether a proxy was replaced or started again since `before`: what the one from before has
+    /// told, nobody can say any more.
+    #[must_use]
+    pub fn began_anew_since(&self, before: &Self) -> bool {
+        self.began != before.began
+    }
+
     /// Holds what was counted since `before` against what buyers heard.
     #[must_use]
     pub fn compare(&self, before: &Self, heard: &Answers, unanswered: u64) -> Vec<Compared> {
-        let now = |code: &str| self.0.get(code).copied().unwrap_or(0);
-        let then = |code: &str| before.0.get(code).copied().unwrap_or(0);
+        let now = |code: &str| self.codes.get(code).copied().unwrap_or(0);
+        let then = |code: &str| before.codes.get(code).copied().unwrap_or(0);
         let codes = [
             ("accepted", heard.accepted),
             ("duplicate", heard.duplicate),
@@ -181,12 +197,14 @@ mod tests {
     use super::*;
 
     const BEFORE: &str = "\
+process_start_time_seconds 1763800000
 # TYPE seckill_proxy_requests_total counter
 seckill_proxy_requests_total{code=\"sold_out\",route=\"/seckill/{sid}\"} 7
 seckill_proxy_requests_total{code=\"sold_out\",route=\"/other/{sid}\"} 900
 seckill_proxy_redis_seconds_count 4
 ";
     const AFTER: &str = "\
+process_start_time_seconds 1763800000
 seckill_proxy_requests_total{code=\"accepted\",route=\"/seckill/{sid}\"} 100
 seckill_proxy_requests_total{code=\"sold_out\",route=\"/seckill/{sid}\"} 17
 seckill_proxy_requests_total{code=\"passed\",route=\"/seckill/{sid}\"} 3
@@ -219,6 +237,14 @@ seckill_proxy_requests_total{code=\"passed\",route=\"/seckill/{sid}\"} 3
         assert!(fits(99, 10, 1), "its answer was lost");
         assert!(!fits(101, 10, 1), "heard and never told");
         assert!(!fits(100, 9, 0));
+    }
+
+    #[test]
+    fn a_proxy_that_began_anew_counts_from_nothing() {
+        let (before, after) = (counted(BEFORE), counted(AFTER));
+        assert!(!after.began_anew_since(&before));
+        let another = AFTER.replace("1763800000", "1763800060");
+        assert!(counted(&another).began_anew_since(&before));
     }
 
     #[test]
