@@ -54,7 +54,9 @@ impl Source {
             Self::File(path) => read(path),
             Self::Credential(name) => {
                 let folder = std::env::var_os(CREDENTIALS).ok_or_else(|| {
-                    format!("{CREDENTIALS} is not set: systemd sets it for LoadCredential={name}:…")
+                    format!(
+                        "{CREDENTIALS} is not set: systemd sets it for LoadCredential={name}:…; at a shell, set it to the folder with the file {name}"
+                    )
                 })?;
                 read(&Path::new(&folder).join(name))
             }
