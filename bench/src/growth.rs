@@ -20,6 +20,7 @@ use crate::markdown;
 use crate::module::redis_version;
 use crate::report::{self, Part, Report};
 use crate::say;
+use crate::worker::mariadb_version;
 use anyhow::Result;
 use clap::ValueEnum;
 use grown::Grown;
@@ -95,7 +96,7 @@ pub(crate) fn run(options: &GrowthOptions) -> Result<()> {
     let report = Report {
         redis_version: redis_version()?,
         nginx_version: nginx_version().ok(),
-        mariadb_version: None,
+        mariadb_version: mariadb_version().ok(),
         quick: options.quick,
         parts,
         machine,

@@ -18,7 +18,7 @@ use crate::report::{self, Part, Report};
 use anyhow::Result;
 use clap::ValueEnum;
 use seckill_chart::Machine;
-pub(crate) use stand::{PATIENCE, SEEN, Stand, UNSEEN};
+pub(crate) use stand::{PATIENCE, SEEN, Stand, UNSEEN, mariadb_version};
 use std::time::Duration;
 
 /// How much is measured.
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &WorkerOptions) -> Result<()> {
         machine,
         redis_version: version_of(&stand.redis)?,
         nginx_version: None,
-        mariadb_version: Some(stand.mariadb_version()?),
+        mariadb_version: Some(stand::version_of(&stand.db)?),
         quick: options.quick,
         parts,
     };

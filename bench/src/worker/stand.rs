@@ -45,6 +45,19 @@ pub(crate) struct Carried {
     pub(crate) cpu: Duration,
 }
 
+/// The version of the server that is installed here.
+pub(crate) fn mariadb_version() -> Result<String> {
+    let place = Place::temporary("bench")?;
+    version_of(&MariaDb::start(&place)?)
+}
+
+/// The version of a server.
+pub(crate) fn version_of(db: &MariaDb) -> Result<String> {
+    let rows = db.query("SELECT VERSION()")?;
+    let version = rows.into_iter().flatten().next();
+    version.context("the server has no version")
+}
+
 // === impl Stand ===
 
 impl Stand {
@@ -60,12 +73,6 @@ impl Stand {
         };
         Worker::command(&stand.place, &stand.settings(false)?, &["migrate"])?;
         Ok(stand)
-    }
-
-    pub(crate) fn mariadb_version(&self) -> Result<String> {
-        let rows = self.db.query("SELECT VERSION()")?;
-        let version = rows.into_iter().flatten().next();
-        version.context("the server has no version")
     }
 
     /// Of its workers.

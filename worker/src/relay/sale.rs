@@ -17,6 +17,11 @@ use tracing::{debug, error, info, warn};
 /// The pauses of a sale in which nothing happens.
 const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
+/// What comes so soon after a batch that was not full waits for company. Each batch is a question to the
+/// module, a message, a fetch and a transaction, whatever is in it: at 15,000 acceptances a second this
+/// halves what they cost Kafka and the worker. A single acceptance waits for nobody.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// How many questions a second idle sales may ask together.
 const IDLE_QUESTIONS_A_SECOND: usize = 2000;
 
@@ -49,13 +54,13 @@ struct UnderWay<'a> {
 /// Relays a sale until it is gone; returns its name.
 pub(super) async fn relay_sale(relay: Arc<Relay>, sid: String) -> String {
     let mut backoff = Backoff::new(Duration::from_millis(200), TROUBLE_PAUSE);
-    let mut in_trouble = false;
+    let mut refusals: u32 = 0;
     loop {
         let began = Instant::now();
         let Err(ended) = turn(&relay, &sid).await;
         if began.elapsed() > TROUBLE_PAUSE * 2 {
             backoff.reset();
-            in_trouble = false;
+            refusals = 0;
         }
         match ended {
             Ended::Refused(Refused::NoSale) => {
@@ -76,14 +81,18 @@ pub(super) async fn relay_sale(relay: Arc<Relay>, sid: String) -> String {
             Ended::Undelivered(reason) => {
                 warn!("sale {sid}: the log is sent again from RELAYED: {reason}");
             }
-            Ended::Refused(refused) if in_trouble => debug!("sale {sid}: {refused}"),
             Ended::Refused(refused) => {
-                error!(
-                    kind = "unrelayed",
-                    sale = sid,
-                    "ALARM: sale {sid} cannot be relayed: {refused}"
-                );
-                in_trouble = true;
+                refusals = refusals.saturating_add(1);
+                match refusals {
+                    // `recover` may have given the log another beginning than the one that was read.
+                    1 => warn!("sale {sid}: the log is sent again from RELAYED: {refused}"),
+                    2 => error!(
+                        kind = "unrelayed",
+                        sale = sid,
+                        "ALARM: sale {sid} cannot be relayed: {refused}"
+                    ),
+                    _ => debug!("sale {sid}: {refused}"),
+                }
             }
         }
         sleep(backoff.pause()).await;
@@ -122,9 +131,12 @@ async fn read_on(under_way: &mut UnderWay<'_>) -> Result<Infallible, Ended> {
         if let Some(batch) = batch
             && let Some(last) = batch.last_id()
         {
-            let count = batch.events.len() as u64;
+            let count = batch.events.len();
             let receipt = relay.sink.send(sid, batch).await;
-            under_way.run.sent(last, count, receipt);
+            under_way.run.sent(last, count as u64, receipt);
+            if count < EVENTS_MAX {
+                sleep(GATHER).await;
+            }
             under_way.settle(Duration::ZERO).await?;
             idle_pause = IDLE.0;
             continue;

@@ -1,9 +1,10 @@
 //! The dashboard in a real browser: somebody warms a sale, watches it sell out, restocks and pauses
 //! it, and looks for a buyer. With `SECKILL_PICTURES` it keeps pictures in that folder.
 
+use crate::poison::NOT_U3;
 use crate::screen::{TOKEN, with_token};
 use crate::shop::{PATIENCE, Shop};
-use seckill_testbed::{Browser, Proxy, Settings, User};
+use seckill_testbed::{Browser, Proxy, Settings, User, Worker};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,17 @@ struct Window {
 // === impl Window ===
 
 impl Window {
+    /// The dashboard of this worker, at its door.
+    fn open(shop: &Shop, worker: &Worker) -> Self {
+        let browser = Browser::start(&shop.place).unwrap();
+        let door = format!("http://{}/", worker.admin_address());
+        browser.open(&door).unwrap();
+        Self {
+            browser,
+            pictures: std::env::var_os("SECKILL_PICTURES").map(PathBuf::from),
+        }
+    }
+
     /// Waits until somebody sees this text there.
     fn sees(&self, selector: &str, text: &str) {
         self.browser.await_text(selector, text, PATIENCE).unwrap();
@@ -100,6 +112,15 @@ impl Window {
     }
 }
 
+/// Sends the crowd home when nobody watches any more, also when the watcher was disappointed.
+struct Home<'a>(&'a AtomicBool);
+
+impl Drop for Home<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Buyers who come as long as somebody watches: each wants one unit, and some pay.
 fn crowd(shop: &Shop, proxy: &Proxy, sid: &str, stop: &AtomicBool) {
     let mut redis = shop.redis.connect(User::Proxy).unwrap();
@@ -137,14 +158,7 @@ fn a_sale_is_warmed_watched_restocked_paused_and_searched_in_a_browser() {
     let proxy = Proxy::start(&shop.place, &Settings::proxy(&shop.redis).unwrap()).unwrap();
     let settings = with_token(&shop).with("admin.proxies", vec![proxy.admin_address()]);
     let worker = shop.run_with(&settings);
-    let window = Window {
-        browser: Browser::start(&shop.place).unwrap(),
-        pictures: std::env::var_os("SECKILL_PICTURES").map(PathBuf::from),
-    };
-    window
-        .browser
-        .open(&format!("http://{}/", worker.admin_address()))
-        .unwrap();
+    let window = Window::open(&shop, &worker);
     window.sees("h1", "Seckill");
     window.picture("login");
     window.fill("#name", "Alice");
@@ -169,7 +183,8 @@ fn a_sale_is_warmed_watched_restocked_paused_and_searched_in_a_browser() {
     window.sees(".big .available dd", "120");
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let crowd = scope.spawn(|| crowd(&shop, &proxy, "1001", &stop));
+        let _home = Home(&stop);
+        scope.spawn(|| crowd(&shop, &proxy, "1001", &stop));
         window.sees(".hero .state", "sold out");
         window.sees(".big .available dd", "0");
         window.sees(".funnel", "sold out");
@@ -193,8 +208,6 @@ fn a_sale_is_warmed_watched_restocked_paused_and_searched_in_a_browser() {
         window.picture("pause");
         window.yes();
         window.sees(".hero .state", "paused");
-        stop.store(true, Ordering::Relaxed);
-        crowd.join().unwrap();
     });
 
     window.fill("#search", &format!("buyer-1{ENTER}"));
@@ -238,4 +251,27 @@ fn a_sale_is_warmed_watched_restocked_paused_and_searched_in_a_browser() {
         [""; 0],
         "no script or style was refused"
     );
+}
+
+#[test]
+fn a_dead_letter_is_seen_in_a_browser_until_somebody_deals_with_it() {
+    if !Browser::or_skip("dead letters in a browser") {
+        return;
+    }
+    let Some(shop) = Shop::with_kafka("browser-dead") else {
+        return;
+    };
+    let worker = shop.run_with(&with_token(&shop));
+    shop.sale(1001, 10, &["--hold", "60000"]);
+    shop.query(NOT_U3);
+    shop.buy(1001, 1, 5);
+    let window = Window::open(&shop, &worker);
+    window.fill("#name", "Alice");
+    window.fill("#token", &format!("{TOKEN}{ENTER}"));
+    let letters = "[data-name='Dead letters']";
+    window.sees(&format!("{letters}.bad dd"), "1");
+    window.sees(".troubles", "seckill-worker dead list");
+    window.picture("dead");
+    shop.chore(&["dead", "drop", "0:0"]).unwrap();
+    window.sees(&format!("{letters}:not(.bad) dd"), "0");
 }

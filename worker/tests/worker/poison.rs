@@ -4,7 +4,7 @@ use crate::shop::{Shop, await_true};
 use std::time::Duration;
 
 /// MySQL takes no order of u3.
-const NOT_U3: &str = "ALTER TABLE stock_order ADD CONSTRAINT not_u3 CHECK (uid <> 'u3')";
+pub(crate) const NOT_U3: &str = "ALTER TABLE stock_order ADD CONSTRAINT not_u3 CHECK (uid <> 'u3')";
 
 fn an_order_that_mysql_does_not_take_stops_nobody_else(shop: &Shop) {
     let _worker = shop.run();
