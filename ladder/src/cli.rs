@@ -51,7 +51,7 @@ pub(crate) struct RunOptions {
     /// Only these rungs
     #[arg(long, env = "ONLY", value_name = "NUMBERS")]
     pub(crate) only: Option<Numbers>,
-    /// Instead: rung 6 alone, as hard as it goes, for so many seconds
+    /// Instead: rung 6 alone, as hard as it goes, for so many seconds, once everything is warm
     #[arg(long, env = "SUSTAINED", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) sustained: Option<u32>,
     /// Connections of the buyers who come without end

@@ -2,7 +2,7 @@
 
 use crate::books::Auditor;
 use crate::climb::{SETTLE, await_rest};
-use crate::crowd::{Percentiles, Progress, Stream};
+use crate::crowd::{Percentiles, Progress, Seen, Stream};
 use crate::figures::count;
 use crate::report::tell_machines;
 use crate::rung::Rung;
@@ -23,6 +23,10 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep};
 
+/// For so long buyers come before anything is measured: a broker that has just been started compiles
+/// its own code meanwhile, with a tenth of this machine.
+const WARM_UP: Duration = Duration::from_secs(40);
+
 /// More than anybody buys here.
 const STOCK: u32 = 1_000_000_000;
 
@@ -38,6 +42,7 @@ pub(crate) struct Sustained {
     unavailable: u64,
     orders: u64,
     sold: u64,
+    /// Of these buyers, and of those who came before.
     lost: u64,
     accepted_a_second: f64,
     /// From the first question until the last order was committed.
@@ -51,10 +56,11 @@ pub(crate) struct Sustained {
     cpu_us: Vec<(String, f64)>,
 }
 
-/// Buys for so many seconds.
+/// Buys for so many seconds, once everything is warm.
 pub(crate) async fn measure(rung: Rung, seconds: u32, connections: u32) -> Result<Sustained> {
     let machine = Machine::here();
-    let line = Line::new(seconds.into());
+    let length = Duration::from_secs(seconds.into());
+    let line = Line::new((WARM_UP + length).as_secs());
     line.moves(0, "starting the servers".to_owned());
     let sale = Sale {
         stock: STOCK,
@@ -63,31 +69,32 @@ pub(crate) async fn measure(rung: Rung, seconds: u32, connections: u32) -> Resul
     let stand = Arc::new(spawn_blocking(move || Stand::start(rung, sale)).await??);
     sleep(SETTLE).await;
     let mut auditor = Auditor::connect(&stand.db.url()).await?;
-    let stream = Stream {
-        address: stand.address(),
-        path: rung.path.replace("{sid}", &SID.to_string()),
-        connections,
-    };
-    let progress = Arc::new(Progress::default());
+    let path = rung.path.replace("{sid}", &SID.to_string());
+    let stream = Stream::new(stand.address(), path, connections);
+    let warm = buy(&stream, WARM_UP, &line, 0, &mut auditor).await?;
+    await_rest(&stand, u64::try_from(warm.seen.promises.len())?).await?;
+    let sold_before = auditor.sold().await?;
+
     let spent = || -> Result<Vec<(&str, Duration)>> {
         let mut all = vec![("buyers", cpu(std::process::id())?)];
         all.extend(stand.cpu()?);
         Ok(all)
     };
     let before = spent()?;
-    let mut each_second = Vec::new();
-    let seen = tokio::select! {
-        seen = stream.buy(Duration::from_secs(seconds.into()), &progress) => seen?,
-        failed = follow(&line, &progress, &mut auditor, &mut each_second) => match failed? {},
-    };
+    let Bought {
+        mut seen,
+        each_second,
+    } = buy(&stream, length, &line, WARM_UP.as_secs(), &mut auditor).await?;
     let accepted = u64::try_from(seen.promises.len())?;
-    let behind = await_rest(&stand, accepted).await?;
+    seen.promises.extend(warm.seen.promises);
+    let behind = await_rest(&stand, u64::try_from(seen.promises.len())?).await?;
     let after = spent()?;
     let books = auditor.books(&seen.promises).await?;
     auditor.leave().await?;
     spawn_blocking(move || drop(stand)).await?;
 
     let purchases = count(accepted);
+    let orders = books.orders - sold_before;
     let cpu_us = before
         .iter()
         .zip(&after)
@@ -101,11 +108,11 @@ pub(crate) async fn measure(rung: Rung, seconds: u32, connections: u32) -> Resul
         connections,
         accepted,
         unavailable: u64::try_from(seen.waits.len())? - accepted,
-        orders: books.orders,
-        sold: books.sold,
+        orders,
+        sold: books.sold - sold_before,
         lost: books.lost,
         accepted_a_second: purchases / seen.took.as_secs_f64(),
-        committed_a_second: count(books.orders) / (seen.took + behind).as_secs_f64(),
+        committed_a_second: count(orders) / (seen.took + behind).as_secs_f64(),
         behind_ms: behind.as_secs_f64() * 1e3,
         waits: seen.waits.percentiles()?,
         each_second,
@@ -115,16 +122,40 @@ pub(crate) async fn measure(rung: Rung, seconds: u32, connections: u32) -> Resul
     Ok(sustained)
 }
 
+/// What buyers were told, and what was accepted and committed in each second of it.
+struct Bought {
+    seen: Seen,
+    each_second: Vec<(u64, u64)>,
+}
+
+/// Lets buyers come for so long, when the line stands at `since`.
+async fn buy(
+    stream: &Stream,
+    length: Duration,
+    line: &Line,
+    since: u64,
+    auditor: &mut Auditor,
+) -> Result<Bought> {
+    let progress = Arc::new(Progress::default());
+    let mut each_second = Vec::new();
+    let seen = tokio::select! {
+        seen = stream.buy(length, &progress) => seen?,
+        failed = follow(line, since, &progress, auditor, &mut each_second) => match failed? {},
+    };
+    Ok(Bought { seen, each_second })
+}
+
 /// Notes each second what was accepted and committed in it.
 async fn follow(
     line: &Line,
+    since: u64,
     progress: &Progress,
     auditor: &mut Auditor,
     each_second: &mut Vec<(u64, u64)>,
 ) -> Result<Infallible> {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.tick().await;
-    let mut last = (0, 0);
+    let mut last = (0, auditor.sold().await?);
     loop {
         ticks.tick().await;
         let now = (progress.yes.load(Ordering::Relaxed), auditor.sold().await?);
@@ -136,7 +167,7 @@ async fn follow(
             text::count(accepted),
             text::count(committed)
         );
-        line.moves(u64::try_from(each_second.len())?, words);
+        line.moves(since + u64::try_from(each_second.len())?, words);
     }
 }
 

@@ -200,7 +200,8 @@ impl Gate {
                 }
             }
         } else {
-            let answered = self.try_alone(sale, uid, qty, token);
+            // In a place of its own as well: those who travel together need not have room for it.
+            let answered = Box::pin(self.try_alone(sale, uid, qty, token));
             notes.while_redis_answers(answered).await?
         };
         if let Some(until) = until

@@ -1,4 +1,5 @@
-//! Buyers without end: as soon as one of a connection has his answer, the next one asks.
+//! Buyers without end: as soon as one of a connection has his answer, the next one asks, who never
+//! came before.
 
 use super::{Connection, Progress, Seen};
 use anyhow::Result;
@@ -10,25 +11,34 @@ use tokio::task::JoinSet;
 /// Where they come to, and how many at once.
 pub(crate) struct Stream {
     /// `host:port`
-    pub(crate) address: String,
-    pub(crate) path: String,
-    pub(crate) connections: u32,
+    address: String,
+    path: String,
+    connections: u32,
+    next: Arc<AtomicU64>,
 }
 
 // === impl Stream ===
 
 impl Stream {
-    /// Buys for so long. Each buyer comes once.
+    pub(crate) fn new(address: String, path: String, connections: u32) -> Self {
+        Self {
+            address,
+            path,
+            connections,
+            next: Arc::new(AtomicU64::new(1)),
+        }
+    }
+
+    /// Buys for so long.
     pub(crate) async fn buy(&self, length: Duration, progress: &Arc<Progress>) -> Result<Seen> {
         let mut open = Vec::new();
         for _ in 0..self.connections {
             open.push(Connection::open(&self.address, &self.path).await?);
         }
-        let next = Arc::new(AtomicU64::new(1));
         let opened = Instant::now();
         let mut queues = JoinSet::new();
         for connection in open {
-            let (next, progress) = (Arc::clone(&next), Arc::clone(progress));
+            let (next, progress) = (Arc::clone(&self.next), Arc::clone(progress));
             queues.spawn(serve(connection, opened + length, next, progress));
         }
         let mut all = Seen::default();

@@ -33,7 +33,9 @@ pub(crate) use progress::Offsets;
 pub(crate) use pulse::Pulse;
 pub(crate) use refusals::{Refusals, cancel_refused};
 pub(crate) use seckill_orders::StockId;
-pub(crate) use sql::{create_cursors, insert_history, insert_orders, lock_cursors, move_orders};
+pub(crate) use sql::{
+    create_cursors, insert_history, insert_orders, literal, lock_cursors, move_orders,
+};
 pub(crate) use status::Status;
 pub(crate) use stored::{Stored, announce_stored};
 pub(crate) use writer::{Memory, Writer};

@@ -2,7 +2,9 @@
 //!
 //! Text and not prepared: each statement is one round trip whatever the number of rows, on MySQL as
 //! on MariaDB, and no cache of statements for each number of rows is needed. Only numbers, words of
-//! this program and hexadecimal literals get into it, so nothing has to be escaped.
+//! this program, texts of characters that mean nothing in SQL, and hexadecimal literals get into it,
+//! so nothing has to be escaped. The server's parser is much of what a row costs: literals that need
+//! no function, no character set and no decoding take a fifth of MariaDB's time for an INSERT away.
 
 use super::StockId;
 use super::fold::{Order, Stock};
@@ -11,9 +13,13 @@ use super::status::Status;
 use seckill_protocol::EventId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Rows of one INSERT. At most about 1 KiB each: well below the smallest packet limit in use.
 pub(crate) const ROWS_MAX: usize = 1000;
+
+/// Where a `TIMESTAMP` ends on every server: in 2038.
+const TIMESTAMP_END_S: u64 = 1 << 31;
 
 /// Characters of a note.
 const NOTE_CHARS_MAX: usize = 500;
@@ -85,27 +91,27 @@ fn among(wanted: &Reservations) -> String {
 
 /// Inserts orders of one sale.
 pub(crate) fn insert_orders(sid: StockId, name: &str, version: i64, orders: &[Order]) -> String {
-    let name = text(name);
+    let name = literal(name);
     let mut sql = String::from(
         "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, token, stock_version) VALUES ",
     );
     for (n, order) in orders.iter().enumerate() {
         let comma = if n == 0 { "" } else { ", " };
         let EventId { epoch, seq } = order.id;
-        let uid = text(order.uid.as_str());
+        let uid = literal(order.uid.as_str());
         let (qty, status) = (order.qty, order.status);
-        let at_s = order.at_ms / 1000;
+        let at = moment(order.at_ms);
         let deadline = order
             .deadline_ms
             .map_or_else(|| "NULL".to_owned(), |ms| ms.to_string());
         let token = order
             .token
             .as_ref()
-            .map_or_else(|| "NULL".to_owned(), |token| text(token.as_str()));
+            .map_or_else(|| "NULL".to_owned(), |token| literal(token.as_str()));
         // A `String` takes every write.
         let _ = write!(
             sql,
-            "{comma}({sid}, {name}, FROM_UNIXTIME({at_s}), {epoch}, {seq}, {uid}, {qty}, '{status}', {deadline}, {token}, {version})"
+            "{comma}({sid}, {name}, {at}, {epoch}, {seq}, {uid}, {qty}, '{status}', {deadline}, {token}, {version})"
         );
     }
     sql
@@ -151,11 +157,11 @@ pub(crate) fn insert_history(sid: StockId, steps: &[Transition]) -> String {
             .from
             .map_or_else(|| "NULL".to_owned(), |status| format!("'{status}'"));
         let (to, who) = (step.to, step.who.as_str());
-        let note = text(&cut(&step.note));
+        let note = literal(&cut(&step.note));
         let rowless = step.rowless.as_ref();
         let (uid, qty) = rowless.map_or_else(
             || ("NULL".to_owned(), "NULL".to_owned()),
-            |(uid, qty)| (text(uid.as_str()), qty.to_string()),
+            |(uid, qty)| (literal(uid.as_str()), qty.to_string()),
         );
         // A `String` takes every write.
         let _ = write!(
@@ -175,7 +181,7 @@ pub(crate) fn insert_refunds(sid: StockId, refunds: &[Refund]) -> String {
     for (n, refund) in refunds.iter().enumerate() {
         let comma = if n == 0 { "" } else { ", " };
         let EventId { epoch, seq } = refund.rid;
-        let (uid, qty) = (text(&refund.uid), refund.qty);
+        let (uid, qty) = (literal(&refund.uid), refund.qty);
         let (at_ms, reason) = (refund.at_ms, refund.reason.as_str());
         // A `String` takes every write.
         let _ = write!(
@@ -235,19 +241,36 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.join(", ")
 }
 
-/// A text as a literal in which no byte has a meaning.
-fn text(text: &str) -> String {
-    if text.is_empty() {
-        return "''".to_owned();
+/// A Unix time in ms as a literal of the session's time zone, which is UTC; whole seconds, as a
+/// `TIMESTAMP` has.
+fn moment(ms: u64) -> String {
+    let s = ms / 1000;
+    if !(1..TIMESTAMP_END_S).contains(&s) {
+        // Whatever the server makes of it.
+        return format!("FROM_UNIXTIME({s})");
     }
-    let mut literal = String::with_capacity(text.len() * 2 + 11);
-    literal.push_str("_utf8mb4 x'");
+    let moment = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(s)).to_string();
+    format!("'{}'", moment.trim_end_matches('Z'))
+}
+
+/// A text as a literal in which no byte has a meaning.
+pub(crate) fn literal(text: &str) -> String {
+    if text.bytes().all(is_meaningless) {
+        return format!("'{text}'");
+    }
+    let mut bytes = String::with_capacity(text.len() * 2 + 11);
+    bytes.push_str("_utf8mb4 x'");
     for byte in text.bytes() {
         // A `String` takes every write.
-        let _ = write!(literal, "{byte:02x}");
+        let _ = write!(bytes, "{byte:02x}");
     }
-    literal.push('\'');
-    literal
+    bytes.push('\'');
+    bytes
+}
+
+/// Whether a byte is itself in a quoted literal, in every mode and character set.
+const fn is_meaningless(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'.' | b':' | b'@' | b'+')
 }
 
 #[cfg(test)]
@@ -259,8 +282,25 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_literal() {
-        assert_eq!(text("a'; --"), "_utf8mb4 x'61273b202d2d'");
-        assert_eq!(text(""), "''");
+        assert_eq!(literal("a'; --"), "_utf8mb4 x'61273b202d2d'");
+        assert_eq!(literal("\\"), "_utf8mb4 x'5c'");
+        assert_eq!(literal("é"), "_utf8mb4 x'c3a9'");
+        for plain in ["", "u7", "a thing", "a-b_c.d:e@f+g"] {
+            assert_eq!(literal(plain), format!("'{plain}'"));
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_literal_where_it_is_one() {
+        assert_eq!(moment(1_790_000_000_999), "'2026-09-21T14:13:20'");
+        assert_eq!(moment(2_147_483_647_000), "'2038-01-19T03:14:07'");
+        for (ms, s) in [
+            (999, "0"),
+            (2_147_483_648_000, "2147483648"),
+            (u64::MAX, "18446744073709551"),
+        ] {
+            assert_eq!(moment(ms), format!("FROM_UNIXTIME({s})"));
+        }
     }
 
     #[test]
@@ -281,8 +321,8 @@ mod tests {
         assert_eq!(
             insert_orders(SID, "L", 4, &orders),
             "INSERT INTO stock_order (sid, name, create_time, epoch, seq, uid, qty, status, deadline, token, stock_version) VALUES \
-             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 2, _utf8mb4 x'7537', 2, 'held', 7, _utf8mb4 x'7431', 4), \
-             (1001, _utf8mb4 x'4c', FROM_UNIXTIME(5), 9, 3, _utf8mb4 x'7537', 2, 'confirmed', NULL, NULL, 4)"
+             (1001, 'L', '1970-01-01T00:00:05', 9, 2, 'u7', 2, 'held', 7, 't1', 4), \
+             (1001, 'L', '1970-01-01T00:00:05', 9, 3, 'u7', 2, 'confirmed', NULL, NULL, 4)"
         );
     }
 

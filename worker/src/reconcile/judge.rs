@@ -7,7 +7,7 @@
 
 use super::plan::{Difference, Step};
 use crate::gate::Reservation;
-use crate::orders::{Status, StockId};
+use crate::orders::{Status, StockId, literal};
 use seckill_protocol::{EventId, ReservationState};
 
 /// An order as it is in MySQL.
@@ -90,7 +90,7 @@ impl Names {
                 order.uid,
                 units(order.qty)
             );
-            let set = format!("SET uid = {}, qty = {qty}", sql_text(uid));
+            let set = format!("SET uid = {}, qty = {qty}", literal(uid));
             let command = format!(
                 "if nobody changed it on purpose: {}",
                 self.update(*rid, &set)
@@ -208,16 +208,6 @@ pub(super) fn units(count: u32) -> String {
         1 => "1 unit".to_owned(),
         _ => format!("{count} units"),
     }
-}
-
-/// A text as a person can type it into SQL.
-fn sql_text(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@:+ ".contains(c);
-    if text.chars().all(plain) {
-        return format!("'{text}'");
-    }
-    let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("_utf8mb4 x'{bytes}'")
 }
 
 #[cfg(test)]
@@ -383,6 +373,5 @@ mod tests {
             judged(Some(&held), Some(&other), NONE),
             Some(Mend::Person(_))
         ));
-        assert_eq!(sql_text("u'8"), "_utf8mb4 x'752738'");
     }
 }
