@@ -25,6 +25,12 @@ packages = $(pure:%=-p seckill-%)
 excluded = $(pure:%=--exclude seckill-%)
 real = $(cargo) test --quiet --release --workspace $(excluded)
 
+# $(call build_shipped,crates): builds them as they are shipped.
+define build_shipped
+@echo "== build, as it is shipped: minutes, once"
+@$(cargo) build --quiet --profile dist $(addprefix -p seckill-,$(1))
+endef
+
 # Where the tests of properties begin: a commit that passed passes again. `make fuzz` begins elsewhere.
 test: export PROPTEST_RNG_SEED ?= 1
 
@@ -86,46 +92,40 @@ kafka: ## Fetch Apache Kafka, once; without it the rest works
 bench-module: ## What a decision costs in Redis: QUICK=1 ONLY=memory,load OUT=file.json PROFILE=try-accepted
 	@scripts/setup.sh build
 	@scripts/setup.sh bench
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-bench
+	$(call build_shipped,module bench)
 	@$(dist)/seckill-bench module $(if $(QUICK),--quick) $(OUT:%=--out "%") $(PROFILE:%=--profile "%") $(ONLY:%=--only "%")
 
 bench-edge: ## What a rejection costs at the edge, beside nginx: QUICK=1 ONLY=full,idle OUT=file.json
 	@scripts/setup.sh build
 	@scripts/setup.sh bench
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-proxy -p seckill-bench
+	$(call build_shipped,module proxy bench)
 	@$(dist)/seckill-bench edge $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
 bench-worker: kafka ## How quickly acceptances become orders: QUICK=1 ONLY=rate,delay,memory OUT=file.json
 	@scripts/setup.sh build
 	@scripts/setup.sh run
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-worker -p seckill-bench
+	$(call build_shipped,module worker bench)
 	@$(dist)/seckill-bench worker $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
 bench-peers: ## This system beside what a good team builds without it: QUICK=1 OUT=file.json
 	@scripts/setup.sh build
 	@scripts/setup.sh bench
 	@scripts/setup.sh peers
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-proxy -p seckill-bench
+	$(call build_shipped,module proxy bench)
 	@$(dist)/seckill-bench peers $(if $(QUICK),--quick) $(OUT:%=--out "%") $(if $(wildcard $(cell)),--cell "$(cell)")
 
 bench-growth: ## How cost grows: QUICK=1 ONLY=buyers,stock,sales,connections,orders OUT=file.json
 	@scripts/setup.sh build
 	@scripts/setup.sh run
 	@scripts/setup.sh bench
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-bench
+	$(call build_shipped,module proxy worker bench)
 	@$(dist)/seckill-bench growth $(if $(QUICK),--quick) $(OUT:%=--out "%") $(ONLY:%=--only "%")
 
 ladder: kafka ## A shop that oversells, step by step up to this system: BUYERS="300 2000 20000" STOCK=100 ROUNDS=3 ONLY="0 6" OUT=file.json
 	@scripts/setup.sh build
 	@scripts/setup.sh run
 	@scripts/setup.sh ladder
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-ladder
+	$(call build_shipped,module proxy worker ladder)
 	@$(dist)/seckill-ladder run
 
 fuzz: kafka ## Look for what breaks rules or programs: SECONDS_EACH=600 TARGET=payload|snapshot|commands|events|proxy|module|worker
@@ -168,8 +168,7 @@ screenshots: ## Look at the dashboard and at the buyer's page in a browser, and 
 
 dist: ## Compile what is installed, as quick as it gets
 	@scripts/setup.sh build
-	@echo "== build, as it is shipped: minutes, once"
-	@$(cargo) build --quiet --profile dist -p seckill-module -p seckill-proxy -p seckill-worker -p seckill-load
+	$(call build_shipped,module proxy worker load)
 
 install: dist ## Install programs, module, configurations and units: PREFIX=/usr/local DESTDIR= SYSCONF=/etc UNITS=/etc/systemd/system
 	@scripts/install.sh $(dist)

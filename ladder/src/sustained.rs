@@ -25,7 +25,7 @@ use tokio::time::{interval, sleep};
 
 /// For so long buyers come before anything is measured: a broker that has just been started compiles
 /// its own code meanwhile, with a tenth of this machine.
-const WARM_UP: Duration = Duration::from_secs(40);
+const WARM_UP: Duration = Duration::from_secs(60);
 
 /// More than anybody buys here.
 const STOCK: u32 = 1_000_000_000;

@@ -86,6 +86,8 @@ struct Report<'a> {
     outcome: &'a Outcome,
     #[serde(skip_serializing_if = "<[Compared]>::is_empty")]
     compared: &'a [Compared],
+    /// Whether a proxy began anew meanwhile, so that nothing could be compared.
+    began_anew: bool,
 }
 
 #[tokio::main]
@@ -110,10 +112,11 @@ async fn rehearse(cli: Cli) -> Result<()> {
         outcome = seckill_load::run(&plan, &progress) => outcome?,
         never = live::follow(&plan, &progress) => match never {},
     };
-    let mut compared = Vec::new();
+    let (mut compared, mut began_anew) = (Vec::new(), false);
     if !servers.is_empty() {
         let after = servers.count().await?;
-        if after.began_anew_since(&before) {
+        began_anew = after.began_anew_since(&before);
+        if began_anew {
             let note = "a proxy began anew meanwhile, and its count with it: nothing to hold against what buyers heard";
             writeln!(std::io::stderr(), "{note}")?;
         } else {
@@ -129,6 +132,7 @@ async fn rehearse(cli: Cli) -> Result<()> {
         let report = Report {
             outcome: &outcome,
             compared: &compared,
+            began_anew,
         };
         serde_json::to_writer_pretty(&mut out, &report)?;
         writeln!(out)?;

@@ -46,6 +46,7 @@ fn a_rehearsal_with_people_and_programs_agrees_with_the_proxys_own_counts() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["buyers"], 1150);
     assert_eq!(report["answers"]["accepted"], 50);
+    assert_eq!(report["began_anew"], false);
     let compared = report["compared"].as_array().unwrap();
     let of = |code: &str| compared.iter().find(|of| of["code"] == code).unwrap();
     assert_eq!(of("accepted")["told"], 50);
