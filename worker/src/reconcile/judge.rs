@@ -373,5 +373,6 @@ mod tests {
             judged(Some(&held), Some(&other), NONE),
             Some(Mend::Person(_))
         ));
+        assert_eq!(literal("u'8"), "_utf8mb4 x'752738'");
     }
 }
