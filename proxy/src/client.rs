@@ -14,12 +14,16 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use serde::Deserialize;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Stands for an address that cannot be told.
+const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 
 /// What a client could tell the shop about itself.
 static HEARSAY: [HeaderName; 5] = [
@@ -43,6 +47,17 @@ pub(crate) struct ClientTable {
 pub(crate) struct Clients {
     trusted: Networks,
     limit: Option<Limit>,
+}
+
+/// What the shop is told of where one request comes from.
+pub(crate) struct Introduction {
+    /// Whether a gateway is believed about the client.
+    is_gateway: bool,
+    /// Everybody on the way, the client first.
+    chain: HeaderValue,
+    /// What the gateway has not told already.
+    scheme: Option<HeaderValue>,
+    host: Option<HeaderValue>,
 }
 
 // === impl Clients ===
@@ -101,48 +116,70 @@ impl Clients {
         }
     }
 
-    /// Tells the shop where a request comes from, instead of what the client says of itself.
-    pub(crate) fn introduce(
+    /// What the shop is told of where a request comes from, instead of what the client says of itself;
+    /// `None` if nobody knows who has connected.
+    pub(crate) fn introduction(
         &self,
         peer: Option<IpAddr>,
         scheme: &'static str,
-        request: &mut RequestHeader,
-    ) -> Result<()> {
-        let Some(peer) = peer.map(|peer| peer.to_canonical()) else {
-            return Ok(());
-        };
+        headers: &HeaderMap,
+    ) -> Option<Introduction> {
+        let peer = peer?.to_canonical();
         let is_gateway = self.trusted.contains(peer);
         let mut chain = Vec::new();
         if is_gateway {
-            for value in request.headers.get_all(FORWARDED_FOR) {
+            for value in headers.get_all(FORWARDED_FOR) {
                 chain.extend_from_slice(value.as_bytes());
                 chain.extend_from_slice(b", ");
             }
         }
-        chain.extend_from_slice(peer.to_string().as_bytes());
-        let hearsay: Vec<HeaderName> = request
-            .headers
-            .keys()
-            .filter(|name| {
-                let like = HEARSAY.iter().find(|own| spelling::is_same(name, own));
-                // Of a gateway's, only the spelling that was read here.
-                like.is_some_and(|own| !is_gateway || own != **name)
-            })
-            .cloned()
-            .collect();
-        for name in &hearsay {
+        // A Vec takes everything.
+        let _ = write!(chain, "{peer}");
+        let is_told = |name| is_gateway && headers.contains_key(name);
+        let host = headers.get(HOST).filter(|_| !is_told(FORWARDED_HOST));
+        Some(Introduction {
+            is_gateway,
+            // What headers and an address are made of is what a header may have in it.
+            chain: HeaderValue::from_bytes(&chain).unwrap_or(UNKNOWN),
+            scheme: (!is_told(FORWARDED_PROTO)).then_some(HeaderValue::from_static(scheme)),
+            host: host.cloned(),
+        })
+    }
+}
+
+// === impl Introduction ===
+
+impl Introduction {
+    /// Whether a header of the request does not reach the shop: it is replaced, or not to be believed.
+    pub(crate) fn replaces(&self, name: &HeaderName) -> bool {
+        let like = HEARSAY.iter().find(|own| spelling::is_same(name, own));
+        // Of a gateway's, only the spelling that was read here.
+        like.is_some_and(|own| !self.is_gateway || own != *name || *own == FORWARDED_FOR)
+    }
+
+    /// What the shop is told instead.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        let told = [
+            (FORWARDED_FOR, Some(&self.chain)),
+            (FORWARDED_PROTO, self.scheme.as_ref()),
+            (FORWARDED_HOST, self.host.as_ref()),
+        ];
+        told.into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Tells it in a request.
+    ///
+    /// # Errors
+    /// There are too many headers.
+    pub(crate) fn tell(&self, request: &mut RequestHeader) -> Result<()> {
+        let names = request.headers.keys().filter(|name| self.replaces(name));
+        let replaced: Vec<HeaderName> = names.cloned().collect();
+        for name in &replaced {
             request.remove_header(name);
         }
-        if let Ok(chain) = HeaderValue::from_bytes(&chain) {
-            request.insert_header(FORWARDED_FOR, chain)?;
-        }
-        if !request.headers.contains_key(FORWARDED_PROTO) {
-            request.insert_header(FORWARDED_PROTO, scheme)?;
-        }
-        if !request.headers.contains_key(FORWARDED_HOST)
-            && let Some(host) = request.headers.get(HOST).cloned()
-        {
-            request.insert_header(FORWARDED_HOST, host)?;
+        for (name, value) in self.headers() {
+            request.insert_header(name, value)?;
         }
         Ok(())
     }
@@ -213,7 +250,8 @@ mod tests {
             request.append_header(*name, *value).unwrap();
         }
         let peer = Some(peer.parse().unwrap());
-        clients().introduce(peer, "http", &mut request).unwrap();
+        let told = clients().introduction(peer, "http", &request.headers);
+        told.unwrap().tell(&mut request).unwrap();
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.to_string(), value.to_str().unwrap().to_owned())
         };

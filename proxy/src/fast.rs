@@ -1,39 +1,31 @@
-//! Buys as nearly all of them look, decided before pingora has made a session of them.
+//! Requests as nearly all of them look, decided before pingora has made a session of them.
 //!
-//! While a sale is sold out, a session is most of what turning somebody away costs. So what is plain
-//! beyond doubt is read here, with pingora's own parser, and decided at the same desk. What is
-//! unusual in any way, wrong, or not here entirely goes to pingora as it came: this file refuses
-//! nothing and forgives nothing, it only looks away.
+//! While a sale is sold out, a session is most of what turning somebody away costs, and two are most
+//! of what a page of the shop's costs. So what is plain beyond doubt is read here, with pingora's own
+//! parser, and decided at the same desk. What is unusual in any way, wrong, or not here entirely goes
+//! to pingora as it came: this file refuses nothing and forgives nothing, it only looks away.
 
-use crate::answer::Answer;
 use crate::body::BODY_BYTES_MAX;
+use crate::caller::{Caller, Got};
 use crate::desk::{Asked, Decision, Desk};
 use crate::ledger::{Exchange, Ledger, Notes};
-use crate::proxy::WRITE_TIMEOUT;
+use crate::page::Errand;
 use crate::site::Site;
-use futures_util::poll;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use pingora_core::protocols::Stream;
-use std::io;
 use std::mem::{MaybeUninit, replace};
-use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
 
 /// More headers than browsers send.
 const HEADERS_MAX: usize = 48;
 
-/// Answers plain buys.
+/// Answers plain buys, and passes plain pages on.
 pub(crate) struct Fast {
     desk: Arc<Desk>,
     ledger: Arc<Ledger>,
 }
 
-/// What became of a plain buy.
+/// What became of a plain request.
 pub(crate) enum Served {
     /// It was answered, and the client may ask again.
     Answered,
@@ -51,12 +43,17 @@ pub(crate) struct Decided {
     pub(crate) notes: Notes,
 }
 
-/// A buy beyond doubt.
+/// A buy or a page, beyond doubt.
 #[derive(Debug)]
 pub(crate) struct Plain<'b> {
+    method: Method,
+    target: &'b str,
     path: &'b str,
     query: Option<&'b str>,
     headers: HeaderMap,
+    /// Of a page: its headers as they came, with the names that were read.
+    fields: Vec<(httparse::Header<'b>, HeaderName)>,
+    head_length: usize,
 }
 
 /// What the headers say about the message and its connection.
@@ -75,27 +72,38 @@ impl Fast {
         Self { desk, ledger }
     }
 
-    /// Serves a plain buy by what `site` says.
+    /// Serves a plain request by what `site` says.
     pub(crate) async fn serve(
         &self,
         site: &Arc<Site>,
-        plain: Plain<'_>,
-        stream: &mut Stream,
-        peer: Option<IpAddr>,
+        plain: &Plain<'_>,
+        caller: &mut Caller,
         is_reused: bool,
     ) -> Served {
         let mut notes = Notes::new();
         notes.reused = is_reused;
         let asked = Asked {
-            method: &Method::POST,
+            method: &plain.method,
             path: plain.path,
             query: plain.query,
             headers: &plain.headers,
-            peer,
+            peer: caller.peer,
         };
-        let answer = match self.desk.decide(site, &asked, &mut notes).await {
-            Decision::Answer(answer) => answer,
-            decision => {
+        let got = match self.desk.decide(site, &asked, &mut notes).await {
+            // Whoever asks for a head takes what follows one for something else.
+            Decision::Answer(answer) if plain.method != Method::HEAD => {
+                Ok(caller.answer(answer).await)
+            }
+            Decision::Pass if plain.is_page() && site.shop.is_plain() => {
+                // In a place of its own: a buy need not have room for it.
+                let got = Box::pin(self.fetch(site, plain, caller, &mut notes)).await;
+                got.ok_or(Decision::Pass)
+            }
+            decision => Err(decision),
+        };
+        let got = match got {
+            Ok(got) => got,
+            Err(decision) => {
                 return Served::Decided(Box::new(Decided {
                     site: Arc::clone(site),
                     decision,
@@ -103,52 +111,59 @@ impl Fast {
                 }));
             }
         };
-        let status = answer.status();
-        let length = answer.body_length();
-        let is_sent = send(answer, stream).await;
         let exchange = Exchange {
-            peer,
+            peer: asked.peer,
             method: asked.method,
             path: asked.path,
             headers: asked.headers,
             version: Version::HTTP_11,
-            status: is_sent.then_some(status),
-            bytes: if is_sent { length } else { 0 },
+            status: got.status,
+            bytes: got.bytes,
         };
         self.ledger.enter(site, &notes, &exchange);
-        if is_sent {
+        if got.is_whole {
             Served::Answered
         } else {
             Served::Gone
         }
     }
-}
 
-/// Writes an answer to somebody who may ask again on the same connection. Returns whether it could
-/// be written in time.
-async fn send(answer: Answer, stream: &mut Stream) -> bool {
-    let bytes = answer.bytes();
-    let mut write = pin!(async {
-        stream.write_all(&bytes).await?;
-        stream.flush().await
-    });
-    // Nearly always there is room, and no clock is needed.
-    let written: Poll<io::Result<()>> = poll!(&mut write);
-    match written {
-        Poll::Ready(written) => written.is_ok(),
-        Poll::Pending => matches!(timeout(WRITE_TIMEOUT, write).await, Ok(Ok(()))),
+    /// Has a page fetched, unless that is for pingora to do.
+    async fn fetch(
+        &self,
+        site: &Site,
+        plain: &Plain<'_>,
+        caller: &mut Caller,
+        notes: &mut Notes,
+    ) -> Option<Got> {
+        let (clients, headers) = (&site.clients, &plain.headers);
+        let errand = Errand {
+            shop: &site.shop,
+            counters: self.ledger.counters(),
+            notes,
+            plain,
+            introduction: clients.introduction(caller.peer, caller.scheme, headers),
+            client: clients.address(caller.peer, headers).or(caller.peer),
+        };
+        errand.run(caller).await
     }
 }
 
 // === impl Plain ===
 
 impl<'b> Plain<'b> {
-    /// Reads what has arrived of a request, if that is a buy that nobody could read differently, and
-    /// nothing else.
+    /// Reads what has arrived of a request, if that is a buy or a page that nobody could read
+    /// differently, and nothing else.
     pub(crate) fn read(arrived: &'b [u8]) -> Option<Self> {
-        if !arrived.starts_with(b"POST /") {
+        let method = if arrived.starts_with(b"POST /") {
+            Method::POST
+        } else if arrived.starts_with(b"GET /") {
+            Method::GET
+        } else if arrived.starts_with(b"HEAD /") {
+            Method::HEAD
+        } else {
             return None;
-        }
+        };
         let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
         let mut request = httparse::Request::new(&mut []);
         let Ok(httparse::Status::Complete(head_length)) =
@@ -156,7 +171,7 @@ impl<'b> Plain<'b> {
         else {
             return None;
         };
-        let (Some("POST"), Some(1), Some(target)) = (request.method, request.version, request.path)
+        let (Some(word), Some(1), Some(target)) = (request.method, request.version, request.path)
         else {
             return None;
         };
@@ -164,37 +179,97 @@ impl<'b> Plain<'b> {
             Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        let is_plain = path.bytes().all(|b| is_unreserved(b) || b == b'/')
+        let is_page = method != Method::POST;
+        let is_plain = word == method.as_str()
+            && path.bytes().all(|b| is_unreserved(b) || b == b'/')
             && !path.contains("//")
             && query.is_none_or(|query| {
+                let is_usual = |b| is_unreserved(b) || matches!(b, b'=' | b'&');
+                // What a page is asked with is the shop's business.
                 query
                     .bytes()
-                    .all(|b| is_unreserved(b) || matches!(b, b'=' | b'&'))
+                    .all(|b| is_usual(b) || is_page && is_of_queries(b))
             });
         if !is_plain {
             return None;
         }
         let mut headers = HeaderMap::with_capacity(request.headers.len());
+        let mut named = Vec::with_capacity(if is_page { request.headers.len() } else { 0 });
         let mut framing = Framing::default();
-        for field in &*request.headers {
+        for &field in &*request.headers {
             let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
             let value = HeaderValue::from_bytes(field.value).ok()?;
             framing.read(&name, &value)?;
+            if is_page {
+                named.push((field, name.clone()));
+            }
             headers.append(name, value);
+        }
+        if is_page && framing.body_length.is_some() {
+            return None;
         }
         // Not less, and nothing behind it.
         let length = head_length.checked_add(framing.body_length.unwrap_or(0))?;
         (framing.has_host && arrived.len() == length).then_some(Self {
+            method,
+            target,
             path,
             query,
             headers,
+            fields: named,
+            head_length,
         })
+    }
+
+    /// Whether it is no buy.
+    fn is_page(&self) -> bool {
+        self.method != Method::POST
+    }
+
+    /// How it is asked for.
+    pub(crate) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Its path and query, as they came.
+    pub(crate) const fn target(&self) -> &str {
+        self.target
+    }
+
+    /// Of a page: its headers as they came, with the names that were read.
+    pub(crate) fn fields(&self) -> &[(httparse::Header<'b>, HeaderName)] {
+        &self.fields
+    }
+
+    /// How long its head was.
+    pub(crate) const fn head_length(&self) -> usize {
+        self.head_length
     }
 }
 
 /// What no server reads in its own way.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
+}
+
+/// What else may stand in a query, by RFC 3986.
+const fn is_of_queries(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'%' | b'!'
+            | b'$'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b':'
+            | b'@'
+            | b'/'
+            | b'?'
+    )
 }
 
 // === impl Framing ===
@@ -259,9 +334,35 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_be_asked_for_with_more_but_has_no_body() {
+        for method in ["GET", "HEAD"] {
+            let line = format!("{method} /a/b.html?q=%C3%A9+x&to=/c;d,e:f@g!h*(i)$'?j HTTP/1.1");
+            let request = buy(&line, "Accept: */*\r\nACCEPT: text/html\r\n");
+            let plain = Plain::read(request.as_bytes()).unwrap();
+            assert!(plain.is_page());
+            assert_eq!(plain.method().as_str(), method);
+            assert!(plain.target().ends_with("$'?j"));
+            let names: Vec<&str> = plain.fields().iter().map(|(own, _)| own.name).collect();
+            assert_eq!(names, ["Host", "X-User-Id", "Accept", "ACCEPT"]);
+            for more in ["Content-Length: 0\r\n", "Content-Length: 4\r\n"] {
+                let request = buy(&format!("{method} / HTTP/1.1"), more);
+                assert!(Plain::read(request.as_bytes()).is_none());
+            }
+            for path in [
+                "/%61", "/a;b", "//a", "/a?b#c", "/a?b|c", "/a?b\\c", "/a?b\"c",
+            ] {
+                let request = buy(&format!("{method} {path} HTTP/1.1"), "");
+                assert!(Plain::read(request.as_bytes()).is_none(), "{path}");
+            }
+        }
+    }
+
+    #[test]
     fn whatever_could_be_read_differently_is_not() {
         for line in [
-            "GET /seckill/1001 HTTP/1.1",
+            "PUT /seckill/1001 HTTP/1.1",
+            "GETS /seckill/1001 HTTP/1.1",
+            "GET  /seckill/1001 HTTP/1.1",
             "POST /seckill/1001 HTTP/1.0",
             "POST  /seckill/1001 HTTP/1.1",
             "POST //seckill/1001 HTTP/1.1",

@@ -6,6 +6,7 @@
 //! and then given to pingora as if it had just arrived.
 
 use crate::answer::PROBLEM_JSON;
+use crate::caller::Caller;
 use crate::closing::Closing;
 use crate::counters::{Counters, Present};
 use crate::fast::{Fast, Plain, Served};
@@ -17,6 +18,7 @@ use crate::proxy::{KEEPALIVE_S, Predecessor, Proxy};
 use crate::rest::Rest;
 use crate::site::{Current, Site};
 use crate::throttle::Throttle;
+use crate::timer::Timer;
 use crate::tls::Tls;
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -26,6 +28,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::HttpProxy;
+use std::mem::take;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,25 +130,37 @@ fn is_unlimited(site: &Site, address: IpAddr) -> bool {
 
 impl House {
     /// Serves one request of HTTP/1.1 after the other.
-    async fn serve(&self, mut stream: Stream, closing: &ShutdownWatch) {
+    async fn serve(&self, stream: Stream, closing: &ShutdownWatch) {
         let mut settings: Option<HttpPersistentSettings> = None;
         let mut served: u64 = 0;
-        let peer = peer(&stream);
+        let is_tls = stream.get_ssl_digest().is_some();
+        let mut caller = Caller {
+            peer: peer(&stream),
+            stream,
+            scheme: if is_tls { "https" } else { "http" },
+            ahead: BytesMut::new(),
+            timer: Timer::default(),
+        };
         let mut rest = Rest::new(closing);
         let mut keepalive = self.site.load().limits.keepalive;
         loop {
-            let Some(first) = rest.end(&mut stream, keepalive).await else {
+            let first = if caller.ahead.is_empty() {
+                rest.end(&mut caller.stream, keepalive).await
+            } else {
+                Some(take(&mut caller.ahead))
+            };
+            let Some(first) = first else {
                 return;
             };
             // Not held while nobody asks for anything, and one for all that a request is asked about.
             let site = self.site.load_full();
             keepalive = site.limits.keepalive;
-            let head = match read_head(first, &mut stream, &site.limits).await {
+            let mut head = match read_head(first, &mut caller.stream, &site.limits).await {
                 Head::Complete(head) => head,
                 Head::Closed => return,
                 Head::Refused(problem, head) => {
                     self.counters.refused_unread(problem.into());
-                    return turn_away(stream, problem, &head).await;
+                    return turn_away(caller.stream, problem, &head).await;
                 }
             };
             served = served.saturating_add(1);
@@ -156,7 +171,7 @@ impl House {
             let decided = match is_ours.then(|| Plain::read(&head)).flatten() {
                 Some(plain) => {
                     let is_reused = served > 1;
-                    let serving = self.fast.serve(&site, plain, &mut stream, peer, is_reused);
+                    let serving = self.fast.serve(&site, &plain, &mut caller, is_reused);
                     match Box::pin(serving).await {
                         Served::Answered => continue,
                         Served::Gone => return,
@@ -166,7 +181,8 @@ impl House {
                 None => None,
             };
             drop(site);
-            let mut session = ServerSession::new_http1(stream);
+            head.unsplit(take(&mut caller.ahead));
+            let mut session = ServerSession::new_http1(caller.stream);
             if let Some(settings) = settings.take() {
                 settings.apply_to_session(&mut session);
             }
@@ -185,7 +201,7 @@ impl House {
             let Some(reused) = session.await else {
                 return;
             };
-            (stream, settings) = reused.consume();
+            (caller.stream, settings) = reused.consume();
         }
     }
 

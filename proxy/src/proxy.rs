@@ -8,11 +8,10 @@ use crate::forward::Forward;
 use crate::framing;
 use crate::ledger::{Exchange, Ledger, Notes};
 use crate::problem::Problem;
-use crate::shop::{Attempts, Shop, must_not_repeat};
+use crate::shop::{Attempts, must_not_repeat};
 use crate::sign::{Signing, Told};
 use crate::site::{Current, Site};
 use crate::spelling;
-use crate::throttle::Throttle;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST};
@@ -27,7 +26,6 @@ use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::warn;
 
 /// Pingora is told that connections are kept, with some number; how long they rest is `front`'s to say.
 pub(crate) const KEEPALIVE_S: u64 = 60;
@@ -54,7 +52,6 @@ pub(crate) struct Proxy {
     site: Current,
     desk: Arc<Desk>,
     ledger: Arc<Ledger>,
-    shop_trouble: Throttle,
 }
 
 /// What is known of one request.
@@ -84,12 +81,7 @@ pub(crate) struct Predecessor;
 impl Proxy {
     /// Guards what `site` says, does what `desk` decides, and enters it in `ledger`.
     pub(crate) fn new(site: Current, desk: Arc<Desk>, ledger: Arc<Ledger>) -> Self {
-        Self {
-            site,
-            desk,
-            ledger,
-            shop_trouble: Throttle::default(),
-        }
+        Self { site, desk, ledger }
     }
 
     async fn decide(&self, session: &Session, request: &mut Request) -> Decision {
@@ -156,15 +148,6 @@ impl Proxy {
         }
         Ok(true)
     }
-
-    fn tell_of_shop(&self, shop: &Shop, error: &Error) {
-        if let Some(skipped) = self.shop_trouble.pass() {
-            warn!(
-                %shop,
-                skipped, "the shop does not answer: {error}"
-            );
-        }
-    }
 }
 
 /// Who has connected.
@@ -173,8 +156,18 @@ fn peer(session: &Session) -> Option<IpAddr> {
     Some(address.ip())
 }
 
+/// What the buyer is told of a shop that has failed him in this way.
+pub(crate) const fn unanswered(how: &ErrorType) -> Problem {
+    match how {
+        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
+            Problem::ShopTimeout
+        }
+        _ => Problem::ShopUnavailable,
+    }
+}
+
 /// Whether some server could take a header for one of ours.
-fn could_be_ours(name: &HeaderName) -> bool {
+pub(crate) fn could_be_ours(name: &HeaderName) -> bool {
     spelling::has_prefix(name, OURS)
 }
 
@@ -354,7 +347,9 @@ impl ProxyHttp for Proxy {
         let is_tls = session.digest().is_some_and(|d| d.ssl_digest.is_some());
         let scheme = if is_tls { "https" } else { "http" };
         let clients = &request.site.clients;
-        clients.introduce(peer(session), scheme, upstream)?;
+        if let Some(told) = clients.introduction(peer(session), scheme, &upstream.headers) {
+            told.tell(upstream)?;
+        }
         if must_not_repeat(&session.req_header().method) {
             upstream.insert_header(CONNECTION, "close")?;
         }
@@ -401,16 +396,13 @@ impl ProxyHttp for Proxy {
                 if let Some(forward) = request.forward.take() {
                     forward.unanswered(self.desk.gate()).await;
                 }
-                self.tell_of_shop(&request.site.shop, error);
+                request.site.shop.tell_of_trouble(error);
                 match etype {
                     // It waits for the rest of a request: chunks whose extensions or trailers drip.
                     ErrorType::ReadTimedout if !session.as_mut().is_body_done() => {
                         Some(Problem::BodyTooSlow)
                     }
-                    ErrorType::ConnectTimedout
-                    | ErrorType::ReadTimedout
-                    | ErrorType::WriteTimedout => Some(Problem::ShopTimeout),
-                    _ => Some(Problem::ShopUnavailable),
+                    etype => Some(unanswered(etype)),
                 }
             }
             (

@@ -4,6 +4,7 @@
 //! * `upstream`: what stands for it in the configuration
 //! * `balance`: which of those that are up gets a request
 //! * `unhurried`: connections for what may become a WebSocket
+//! * `call`: a connection for one page, `kept`: those that rest between two
 //! * `attempts`: what one request has tried, and what may be tried after a failure
 //! * `health`: the check of an address
 //! * `watch`: looks after all of them in the background: checks, trials, names
@@ -11,12 +12,15 @@
 mod address;
 mod attempts;
 mod balance;
+mod call;
 mod health;
+mod kept;
 mod unhurried;
 mod upstream;
 mod watch;
 
 pub(crate) use crate::shop::attempts::Attempts;
+pub(crate) use crate::shop::call::Call;
 pub(crate) use crate::shop::watch::Watch;
 
 use crate::callback::CallbackTable;
@@ -27,6 +31,7 @@ use crate::shop::health::{Health, HealthTable};
 use crate::shop::unhurried::Unhurried;
 use crate::shop::upstream::{Upstream, add, authorities};
 use crate::sign::SigningTable;
+use crate::throttle::Throttle;
 use arc_swap::ArcSwap;
 use http::header::UPGRADE;
 use http::{HeaderMap, Method};
@@ -40,6 +45,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::warn;
 
 /// For the connection, for one read, for one write, and for how long an idle connection is kept.
 /// The last is below what common servers keep theirs, so that it is rarely they who close first.
@@ -85,6 +91,7 @@ pub(crate) struct Shop {
     /// Everything about a connection but its address.
     template: HttpPeer,
     watch: watch::Schedule,
+    trouble: Throttle,
 }
 
 /// How an address of the shop is doing.
@@ -134,6 +141,7 @@ impl Shop {
             health: health.flatten(),
             template,
             watch: watch::Schedule::default(),
+            trouble: Throttle::default(),
         })
     }
 
@@ -163,18 +171,8 @@ impl Shop {
         client: Option<IpAddr>,
         attempts: &mut Attempts,
     ) -> Result<Box<HttpPeer>> {
-        let addresses = self.addresses.load();
-        let untried = addresses.iter().filter(|a| !attempts.has_tried(a));
-        let up = untried.clone().filter(|address| address.is_up());
-        let chosen = self
-            .balance
-            .choose(up, client)
-            // When all look down, what is wrong may be how they are looked at.
-            .or_else(|| self.balance.choose(untried, client))
-            .ok_or_else(|| {
-                Error::explain(ErrorType::ConnectError, "no address is left to try").into_up()
-            })?;
-        let mut peer = Box::new(self.peer_at(chosen));
+        let chosen = self.choose(client, attempts)?;
+        let mut peer = Box::new(self.peer_at(&chosen));
         let may_upgrade = headers.contains_key(UPGRADE);
         if may_upgrade {
             peer.options.custom_l4 = Some(Arc::new(Unhurried));
@@ -185,6 +183,24 @@ impl Shop {
         }
         attempts.begin(chosen);
         Ok(peer)
+    }
+
+    /// The address that is asked next.
+    ///
+    /// # Errors
+    /// If everything was tried.
+    fn choose(&self, client: Option<IpAddr>, attempts: &Attempts) -> Result<Arc<Address>> {
+        let addresses = self.addresses.load();
+        let untried = addresses.iter().filter(|a| !attempts.has_tried(a));
+        let up = untried.clone().filter(|address| address.is_up());
+        self.balance
+            .choose(up, client)
+            // When all look down, what is wrong may be how they are looked at.
+            .or_else(|| self.balance.choose(untried, client))
+            .cloned()
+            .ok_or_else(|| {
+                Error::explain(ErrorType::ConnectError, "no address is left to try").into_up()
+            })
     }
 
     fn peer_at(&self, address: &Address) -> HttpPeer {
@@ -198,6 +214,16 @@ impl Shop {
     pub(crate) fn not_connected(&self, attempts: &mut Attempts, error: &Error) -> bool {
         attempts.not_connected(error)
             && self.addresses.load().iter().any(|a| !attempts.has_tried(a))
+    }
+
+    /// Has it told that it does not answer, but not by every request.
+    pub(crate) fn tell_of_trouble(&self, error: &Error) {
+        if let Some(skipped) = self.trouble.pass() {
+            warn!(
+                shop = %self,
+                skipped, "the shop does not answer: {error}"
+            );
+        }
     }
 
     /// How its addresses are doing.

@@ -7,6 +7,7 @@
 use crate::pauses::Pauses;
 use crate::shop::AddressState;
 use crate::shop::health::Health;
+use crate::shop::kept::Kept;
 use crate::shop::upstream::Upstream;
 use crate::throttle::now_ms;
 use std::fmt::Display;
@@ -28,6 +29,8 @@ pub(super) struct Address {
     pub(super) address: SocketAddr,
     /// What stands for it.
     pub(super) upstream: Upstream,
+    /// Connections for pages.
+    pub(super) kept: Kept,
     in_flight: AtomicUsize,
     /// Requests failed since the last that was answered.
     failures: AtomicU32,
@@ -55,6 +58,7 @@ impl Address {
         Self {
             address,
             upstream: upstream.clone(),
+            kept: Kept::default(),
             in_flight: AtomicUsize::new(0),
             failures: AtomicU32::new(0),
             ejected: AtomicBool::new(false),

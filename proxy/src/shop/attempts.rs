@@ -44,11 +44,16 @@ impl Attempts {
         self.stale
     }
 
-    pub(super) fn begin(&mut self, address: &Arc<Address>) {
+    pub(super) fn begin(&mut self, address: Arc<Address>) {
         // The one before is over first, also in the count.
         self.current = None;
         address.begin();
-        self.current = Some(UnderWay(Arc::clone(address)));
+        self.current = Some(UnderWay(address));
+    }
+
+    /// What is asked at the moment.
+    pub(super) fn current(&self) -> Option<&Address> {
+        self.current.as_ref().map(|current| &*current.0)
     }
 
     /// Whether another may be tried.

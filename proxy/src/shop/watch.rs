@@ -62,7 +62,9 @@ impl BackgroundService for Watch {
 
 fn look_after(site: &Arc<Site>, connector: &Arc<Connector>) {
     let shop = &site.shop;
+    let idle = shop.template.options.idle_timeout.unwrap_or_default();
     for address in shop.addresses.load().iter() {
+        address.kept.tidy(idle);
         let due = shop.health.as_ref().map(|health| health.every);
         if due.is_some_and(|every| address.is_check_due(every)) {
             let (site, connector) = (Arc::clone(site), Arc::clone(connector));

@@ -9,7 +9,7 @@
 //! * `wire`: what happens to connections
 //! * `limits`: how much one client may ask for
 //! * `tls`: https and HTTP/2
-//! * `fast`: what is read without pingora, and that nobody can tell
+//! * `fast`, `page`: what is read without pingora, and that nobody can tell
 //! * `convoy`: what happens to many buyers of the same instant
 //! * `sold_out`: what is answered without asking Redis, and for how long
 //! * `redis_away`: what happens when Redis does not answer
@@ -36,6 +36,7 @@ mod fast;
 mod forward;
 mod guard;
 mod limits;
+mod page;
 mod process;
 mod queue;
 mod redis_away;
