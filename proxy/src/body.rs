@@ -4,8 +4,8 @@
 //! then every rejected buyer with a 20-byte form comes back through a new handshake. So a small
 //! body is read and thrown away first.
 
-use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use crate::fields::Fields;
+use http::header::EXPECT;
 use pingora_proxy::Session;
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ pub(crate) const BODY_BYTES_MAX: u64 = 8 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the request announces a longer body than a buy may have.
-pub(crate) fn is_too_large(headers: &HeaderMap) -> bool {
+pub(crate) fn is_too_large(headers: &Fields<'_>) -> bool {
     is_announced_above(headers, BODY_BYTES_MAX)
 }
 
 /// Whether the request announces a longer body than this.
-pub(crate) fn is_announced_above(headers: &HeaderMap, bytes_max: u64) -> bool {
-    headers.get(CONTENT_LENGTH).is_some_and(|value| {
+pub(crate) fn is_announced_above(headers: &Fields<'_>, bytes_max: u64) -> bool {
+    headers.first("content-length").is_some_and(|value| {
         // Pingora has checked that a list such as `5, 5` repeats one number.
-        let first = value.as_bytes().split(|&b| b == b',').next();
+        let first = value.split(|&b| b == b',').next();
         let length: Option<u64> = first
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| digits.trim().parse().ok());
@@ -35,8 +35,9 @@ pub(crate) fn is_announced_above(headers: &HeaderMap, bytes_max: u64) -> bool {
 /// Reads a small body to its end. After any other the connection closes with the answer.
 pub(crate) async fn drain(session: &mut Session) {
     let headers = &session.req_header().headers;
+    let has_long_body = is_too_large(&Fields::from(headers));
     // Who expects a 100 sends the body only then; better he never does.
-    if is_too_large(headers) || headers.contains_key(EXPECT) {
+    if has_long_body || headers.contains_key(EXPECT) {
         return;
     }
     let read = async {
@@ -57,7 +58,8 @@ pub(crate) async fn drain(session: &mut Session) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::header::CONTENT_LENGTH;
+    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn a_body_is_small_up_to_8_kib() {
@@ -71,8 +73,8 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static(value));
-            assert_eq!(is_too_large(&headers), too_large, "{value}");
+            assert_eq!(is_too_large(&Fields::from(&headers)), too_large, "{value}");
         }
-        assert!(!is_too_large(&HeaderMap::new()));
+        assert!(!is_too_large(&Fields::from(&HeaderMap::new())));
     }
 }

@@ -2,19 +2,18 @@
 
 use crate::body;
 use crate::desk::Asked;
+use crate::fields::Fields;
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::spelling;
-use http::header::UPGRADE;
-use http::{HeaderMap, HeaderName};
 use seckill_protocol::{TOKEN_BYTES_MAX, Uid};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-const OVERRIDES: [HeaderName; 3] = [
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-http-method"),
+const OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-method-override",
+    "x-http-method",
 ];
 
 /// What a buy asks for.
@@ -74,15 +73,15 @@ fn quantity(query: Option<&str>) -> Result<u32, Problem> {
 /// # Errors
 /// [`Problem::BadIdempotencyKey`] unless it is said at most once, as 1 to 128 visible ASCII
 /// characters.
-fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+fn token<'h>(headers: &Fields<'h>) -> Result<Option<&'h [u8]>, Problem> {
+    let mut values = headers.all(IDEMPOTENCY_KEY);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None)
             if (1..=TOKEN_BYTES_MAX).contains(&value.len())
-                && value.as_bytes().iter().all(u8::is_ascii_graphic) =>
+                && value.iter().all(u8::is_ascii_graphic) =>
         {
-            Ok(Some(value.as_bytes()))
+            Ok(Some(value))
         }
         _ => Err(Problem::BadIdempotencyKey),
     }
@@ -90,19 +89,17 @@ fn token(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
 
 /// Whether a header asks a framework behind the proxy to see another method than the one that
 /// was checked here.
-pub(crate) fn overrides_method(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| OVERRIDES.iter().any(|own| spelling::is_same(name, own)))
+pub(crate) fn overrides_method(headers: &Fields<'_>) -> bool {
+    let overrides = |name| OVERRIDES.iter().any(|own| spelling::is_same(name, own));
+    headers.iter().any(|field| overrides(field.name))
 }
 
 /// Whether a connection is to become something in which nobody sees a buy any more. `h2c`, with
 /// which some clients begin everywhere, is a wish that no server need fulfil, and never reaches the
 /// shop.
-pub(crate) fn upgrades(headers: &HeaderMap) -> bool {
-    headers.get_all(UPGRADE).iter().any(|value| {
+pub(crate) fn upgrades(headers: &Fields<'_>) -> bool {
+    headers.all("upgrade").any(|value| {
         value
-            .as_bytes()
             .split(|&byte| byte == b',')
             .any(|protocol| !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
     })
@@ -111,7 +108,8 @@ pub(crate) fn upgrades(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::header::UPGRADE;
+    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn one_unit_unless_said_otherwise() {
@@ -150,13 +148,25 @@ mod tests {
 
     #[test]
     fn a_token_is_short_visible_ascii_and_said_once() {
-        assert_eq!(token(&key(&[])), Ok(None));
-        assert_eq!(token(&key(&[b"4f-1"])), Ok(Some(&b"4f-1"[..])));
-        assert_eq!(token(&key(&[&[b'x'; 128]])), Ok(Some(&[b'x'; 128][..])));
+        assert_eq!(token(&Fields::from(&key(&[]))), Ok(None));
+        assert_eq!(
+            token(&Fields::from(&key(&[b"4f-1"]))),
+            Ok(Some(&b"4f-1"[..]))
+        );
+        assert_eq!(
+            token(&Fields::from(&key(&[&[b'x'; 128]]))),
+            Ok(Some(&[b'x'; 128][..]))
+        );
         for bad in [&b""[..], b"a b", b"\xc5\xbd", &[b'x'; 129]] {
-            assert_eq!(token(&key(&[bad])), Err(Problem::BadIdempotencyKey));
+            assert_eq!(
+                token(&Fields::from(&key(&[bad]))),
+                Err(Problem::BadIdempotencyKey)
+            );
         }
-        assert_eq!(token(&key(&[b"a", b"a"])), Err(Problem::BadIdempotencyKey));
+        assert_eq!(
+            token(&Fields::from(&key(&[b"a", b"a"]))),
+            Err(Problem::BadIdempotencyKey)
+        );
     }
 
     #[test]
@@ -169,9 +179,9 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static("POST"));
-            assert!(overrides_method(&headers), "{name}");
+            assert!(overrides_method(&Fields::from(&headers)), "{name}");
         }
-        assert!(!overrides_method(&key(&[b"a"])));
+        assert!(!overrides_method(&Fields::from(&key(&[b"a"]))));
     }
 
     #[test]
@@ -185,8 +195,12 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(UPGRADE, HeaderValue::from_static(value));
-            assert_eq!(super::upgrades(&headers), upgrades, "{value}");
+            assert_eq!(
+                super::upgrades(&Fields::from(&headers)),
+                upgrades,
+                "{value}"
+            );
         }
-        assert!(!super::upgrades(&HeaderMap::new()));
+        assert!(!super::upgrades(&Fields::from(&HeaderMap::new())));
     }
 }

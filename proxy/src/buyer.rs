@@ -3,13 +3,14 @@
 
 use crate::config::Mistakes;
 use crate::cookie::{CookieTable, SignedCookie};
+use crate::fields::Fields;
 use crate::live::Look;
 use crate::networks::Networks;
 use crate::origin::Origins;
 use crate::problem::Problem;
 use crate::spelling;
 use crate::token::{TokenTable, Tokens};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 use seckill_protocol::Uid;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -46,7 +47,7 @@ pub(crate) struct Buyers {
 }
 
 /// A header that says who the buyer is.
-type Said<'h> = (&'h HeaderName, &'h HeaderValue);
+type Said<'h> = (&'h str, &'h [u8]);
 
 enum Proof {
     /// The header, from one of these networks.
@@ -119,7 +120,7 @@ impl Buyers {
     pub(crate) fn identify(
         &self,
         peer: Option<IpAddr>,
-        headers: &HeaderMap,
+        headers: &Fields<'_>,
     ) -> Result<Uid, Problem> {
         let said = self.said(headers)?;
         match &self.proof {
@@ -128,9 +129,9 @@ impl Buyers {
                     return Err(Problem::NoBuyer);
                 }
                 let (_, value) = said
-                    .filter(|(name, _)| *name == self.header)
+                    .filter(|(name, _)| name.eq_ignore_ascii_case(self.header.as_str()))
                     .ok_or(Problem::NoBuyer)?;
-                Uid::new(value.as_bytes()).map_err(|_| Problem::BadBuyer)
+                Uid::new(value).map_err(|_| Problem::BadBuyer)
             }
             Proof::Token(tokens) => unless_denied(tokens.identify(headers)?, said),
             Proof::Cookie(cookie) => unless_denied(cookie.identify(headers)?, said),
@@ -142,7 +143,11 @@ impl Buyers {
     /// # Errors
     /// Those of [`Self::identify`]; and [`Problem::CrossSite`] if a browser may have been made to
     /// buy by another site.
-    pub(crate) fn buying(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<Uid, Problem> {
+    pub(crate) fn buying(
+        &self,
+        peer: Option<IpAddr>,
+        headers: &Fields<'_>,
+    ) -> Result<Uid, Problem> {
         let uid = self.identify(peer, headers)?;
         if self.is_cookie() {
             self.origins.check(headers)?;
@@ -181,10 +186,11 @@ impl Buyers {
     ///
     /// # Errors
     /// [`Problem::BadBuyer`] if it is there twice.
-    fn said<'h>(&self, headers: &'h HeaderMap) -> Result<Option<Said<'h>>, Problem> {
+    fn said<'h>(&self, headers: &Fields<'h>) -> Result<Option<Said<'h>>, Problem> {
         let mut all = headers
             .iter()
-            .filter(|(name, _)| spelling::is_same(name, &self.header));
+            .map(|field| (field.name, field.value))
+            .filter(|(name, _)| spelling::is_same(name, self.header.as_str()));
         match (all.next(), all.next()) {
             (said, None) => Ok(said.filter(|(_, value)| !value.is_empty())),
             _ => Err(Problem::BadBuyer),
@@ -195,7 +201,7 @@ impl Buyers {
 /// The proven buyer, unless the header names another: the shop behind might believe that.
 fn unless_denied(uid: Uid, said: Option<Said<'_>>) -> Result<Uid, Problem> {
     match said {
-        Some((_, value)) if value.as_bytes() != uid.as_bytes() => Err(Problem::BadBuyer),
+        Some((_, value)) if value != uid.as_bytes() => Err(Problem::BadBuyer),
         _ => Ok(uid),
     }
 }
@@ -215,6 +221,7 @@ fn trusted_peers(texts: &[String], mistakes: &mut Mistakes) -> Networks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, HeaderValue};
 
     const GATEWAY: &str = "10.1.2.3";
 
@@ -233,7 +240,7 @@ mod tests {
             all.append(*name, HeaderValue::from_bytes(value).unwrap());
         }
         buyers
-            .identify(Some(peer.parse().unwrap()), &all)
+            .identify(Some(peer.parse().unwrap()), &Fields::from(&all))
             .map(|uid| uid.to_string())
     }
 

@@ -1,12 +1,11 @@
 //! What proves that the shop speaks, when it says that a reservation is paid for or given up.
 
 use crate::config::Mistakes;
+use crate::fields::Fields;
 use crate::live::{Live, Look};
 use crate::networks::Networks;
 use crate::ring::Ring;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use seckill_daemon::secret::Source;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -57,7 +56,7 @@ impl Callback {
     }
 
     /// Whether this is the shop.
-    pub(crate) fn is_shop(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_shop(&self, peer: Option<IpAddr>, headers: &Fields<'_>) -> bool {
         let from_there = match &self.peers {
             Some(peers) => peer.is_some_and(|peer| peers.contains(peer)),
             None => true,
@@ -81,12 +80,12 @@ impl Callback {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut all = headers.get_all(AUTHORIZATION).iter();
+fn bearer<'h>(headers: &Fields<'h>) -> Option<&'h [u8]> {
+    let mut all = headers.all("authorization");
     let (Some(value), None) = (all.next(), all.next()) else {
         return None;
     };
-    let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+    let (scheme, key) = value.split_at_checked(7)?;
     scheme
         .eq_ignore_ascii_case(b"bearer ")
         .then(|| key.trim_ascii())
@@ -95,6 +94,8 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
+    use http::header::AUTHORIZATION;
 
     #[test]
     fn a_key_is_said_once_and_as_a_bearer() {
@@ -103,7 +104,7 @@ mod tests {
             for value in values {
                 headers.append(AUTHORIZATION, value.parse().unwrap());
             }
-            bearer(&headers).map(<[u8]>::to_vec)
+            bearer(&Fields::from(&headers)).map(<[u8]>::to_vec)
         };
         assert_eq!(said(&["Bearer k"]), Some(b"k".to_vec()));
         assert_eq!(said(&["bearer  k "]), Some(b"k".to_vec()));

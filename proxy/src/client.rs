@@ -5,33 +5,32 @@
 //! come from the client itself.
 
 use crate::config::Mistakes;
+use crate::fields::Fields;
 use crate::limit::Limit;
 use crate::networks::Networks;
 use crate::problem::Problem;
 use crate::spelling;
-use http::header::{FORWARDED, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use serde::Deserialize;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+const FORWARDED_HOST: &str = "x-forwarded-host";
 
 /// Stands for an address that cannot be told.
 const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 
 /// What a client could tell the shop about itself.
-static HEARSAY: [HeaderName; 5] = [
+const HEARSAY: [&str; 5] = [
     FORWARDED_FOR,
     FORWARDED_PROTO,
     FORWARDED_HOST,
-    FORWARDED,
-    REAL_IP,
+    "forwarded",
+    "x-real-ip",
 ];
 
 /// `[client]`.
@@ -80,16 +79,15 @@ impl Clients {
     }
 
     /// The client that `peer` speaks for; `None` if a gateway does not say.
-    pub(crate) fn address(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    pub(crate) fn address(&self, peer: Option<IpAddr>, headers: &Fields<'_>) -> Option<IpAddr> {
         let peer = peer?.to_canonical();
         if !self.trusted.contains(peer) {
             return Some(peer);
         }
         let mut hops = headers
-            .get_all(FORWARDED_FOR)
-            .iter()
+            .all(FORWARDED_FOR)
             .rev()
-            .flat_map(|value| value.as_bytes().rsplit(|&byte| byte == b','));
+            .flat_map(|value| value.rsplit(|&byte| byte == b','));
         // What is no address was not written by a gateway; nor was anything before it.
         hops.by_ref()
             .map_while(hop)
@@ -100,7 +98,7 @@ impl Clients {
     ///
     /// # Errors
     /// [`Problem::ClientLimited`]
-    pub(crate) fn admit(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn admit(&self, peer: Option<IpAddr>, headers: &Fields<'_>) -> Result<(), Problem> {
         let Some(limit) = &self.limit else {
             return Ok(());
         };
@@ -122,27 +120,27 @@ impl Clients {
         &self,
         peer: Option<IpAddr>,
         scheme: &'static str,
-        headers: &HeaderMap,
+        headers: &Fields<'_>,
     ) -> Option<Introduction> {
         let peer = peer?.to_canonical();
         let is_gateway = self.trusted.contains(peer);
         let mut chain = Vec::new();
         if is_gateway {
-            for value in headers.get_all(FORWARDED_FOR) {
-                chain.extend_from_slice(value.as_bytes());
+            for value in headers.all(FORWARDED_FOR) {
+                chain.extend_from_slice(value);
                 chain.extend_from_slice(b", ");
             }
         }
         // A Vec takes everything.
         let _ = write!(chain, "{peer}");
-        let is_told = |name| is_gateway && headers.contains_key(name);
-        let host = headers.get(HOST).filter(|_| !is_told(FORWARDED_HOST));
+        let is_told = |name| is_gateway && headers.first(name).is_some();
+        let host = headers.first("host").filter(|_| !is_told(FORWARDED_HOST));
         Some(Introduction {
             is_gateway,
             // What headers and an address are made of is what a header may have in it.
             chain: HeaderValue::from_bytes(&chain).unwrap_or(UNKNOWN),
             scheme: (!is_told(FORWARDED_PROTO)).then_some(HeaderValue::from_static(scheme)),
-            host: host.cloned(),
+            host: host.and_then(|host| HeaderValue::from_bytes(host).ok()),
         })
     }
 }
@@ -151,14 +149,18 @@ impl Clients {
 
 impl Introduction {
     /// Whether a header of the request does not reach the shop: it is replaced, or not to be believed.
-    pub(crate) fn replaces(&self, name: &HeaderName) -> bool {
-        let like = HEARSAY.iter().find(|own| spelling::is_same(name, own));
-        // Of a gateway's, only the spelling that was read here.
-        like.is_some_and(|own| !self.is_gateway || own != *name || *own == FORWARDED_FOR)
+    pub(crate) fn replaces(&self, name: &str) -> bool {
+        let mut hearsay = HEARSAY.iter();
+        let like = hearsay.find(|own| spelling::is_same(name, own));
+        like.is_some_and(|own| {
+            // Of a gateway's, only the spelling that was read here.
+            let stays = name.eq_ignore_ascii_case(own) && *own != FORWARDED_FOR;
+            !self.is_gateway || !stays
+        })
     }
 
     /// What the shop is told instead.
-    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
         let told = [
             (FORWARDED_FOR, Some(&self.chain)),
             (FORWARDED_PROTO, self.scheme.as_ref()),
@@ -173,7 +175,10 @@ impl Introduction {
     /// # Errors
     /// There are too many headers.
     pub(crate) fn tell(&self, request: &mut RequestHeader) -> Result<()> {
-        let names = request.headers.keys().filter(|name| self.replaces(name));
+        let names = request
+            .headers
+            .keys()
+            .filter(|name| self.replaces(name.as_str()));
         let replaced: Vec<HeaderName> = names.cloned().collect();
         for name in &replaced {
             request.remove_header(name);
@@ -201,6 +206,7 @@ fn hop(text: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn clients() -> Clients {
         let mut mistakes = Mistakes::default();
@@ -214,7 +220,7 @@ mod tests {
         for chain in chains {
             headers.append(FORWARDED_FOR, chain.parse().unwrap());
         }
-        let address = clients().address(Some(peer.parse().unwrap()), &headers);
+        let address = clients().address(Some(peer.parse().unwrap()), &Fields::from(&headers));
         address.map(|address| address.to_string())
     }
 
@@ -250,7 +256,7 @@ mod tests {
             request.append_header(*name, *value).unwrap();
         }
         let peer = Some(peer.parse().unwrap());
-        let told = clients().introduction(peer, "http", &request.headers);
+        let told = clients().introduction(peer, "http", &Fields::from(&request.headers));
         told.unwrap().tell(&mut request).unwrap();
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.to_string(), value.to_str().unwrap().to_owned())

@@ -6,14 +6,13 @@
 
 use crate::clock::now_s;
 use crate::config::Mistakes;
+use crate::fields::Fields;
 use crate::live::{Live, Look};
 use crate::problem::Problem;
 use crate::ring::{self, Ring};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::header::COOKIE;
 use seckill_daemon::secret::Source;
 use seckill_protocol::Uid;
 use serde::Deserialize;
@@ -59,7 +58,7 @@ impl SignedCookie {
     ///
     /// # Errors
     /// [`Problem`] if there is no cookie of that name, or it is not to be believed.
-    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Uid, Problem> {
+    pub(crate) fn identify(&self, headers: &Fields<'_>) -> Result<Uid, Problem> {
         let value = only(headers, &self.name)?.ok_or(Problem::NoBuyer)?;
         believe(value, &self.keys.get(), now_s())
     }
@@ -89,10 +88,10 @@ pub(crate) fn name(at: &str, name: &str) -> Result<String, String> {
 /// # Errors
 /// [`Problem::BadBuyer`] if there are two: which of them a framework takes is anybody's guess, and
 /// a neighbouring subdomain can add one.
-pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
+pub(crate) fn only<'h>(headers: &Fields<'h>, name: &str) -> Result<Option<&'h str>, Problem> {
     let mut found = None;
-    for header in headers.get_all(COOKIE) {
-        for pair in header.as_bytes().split(|&byte| byte == b';') {
+    for header in headers.all("cookie") {
+        for pair in header.split(|&byte| byte == b';') {
             let pair = pair.trim_ascii();
             let Some(value) = pair
                 .strip_prefix(name.as_bytes())
@@ -142,7 +141,9 @@ fn believe(value: &str, keys: &Ring, now_s: u64) -> Result<Uid, Problem> {
 mod tests {
     use super::*;
     use crate::ring::tests::ring;
+    use http::HeaderMap;
     use http::HeaderValue;
+    use http::header::COOKIE;
 
     const OLD: &[u8] = b"0123456789abcdef0123456789abcdef";
     const NEW: &[u8] = b"fedcba9876543210fedcba9876543210";
@@ -235,7 +236,11 @@ mod tests {
             (&["id=; id=2"][..], Err(Problem::BadBuyer)),
             (&["id =1;id=2"][..], Err(Problem::BadBuyer)),
         ] {
-            assert_eq!(only(&headers(values), "id"), expected, "{values:?}");
+            assert_eq!(
+                only(&Fields::from(&headers(values)), "id"),
+                expected,
+                "{values:?}"
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::buy::{self, Wanted};
 use crate::callback::Callback;
 use crate::code::Code;
 use crate::counters::Counters;
+use crate::fields::Fields;
 use crate::forward::{Forward, Passages};
 use crate::gate::{Gate, NotSettled, Outcome, Reservation};
 use crate::ledger::Notes;
@@ -13,7 +14,7 @@ use crate::problem::{Problem, rejection};
 use crate::route::{Fail, Found, Mode, Place, Route};
 use crate::shadow::Shadows;
 use crate::site::Site;
-use http::{HeaderMap, Method};
+use http::Method;
 use seckill_protocol::{ReservationId, Uid, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(crate) struct Asked<'a> {
     /// As it came, without the query.
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: &'a Fields<'a>,
     /// Who has connected.
     pub(crate) peer: Option<IpAddr>,
 }

@@ -8,11 +8,12 @@
 use crate::body::BODY_BYTES_MAX;
 use crate::caller::{Caller, Got};
 use crate::desk::{Asked, Decision, Desk};
+use crate::fields::Fields;
 use crate::ledger::{Exchange, Ledger, Notes};
+use crate::limits::Limits;
 use crate::page::Errand;
 use crate::site::Site;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{Method, Version};
 use std::mem::{MaybeUninit, replace};
 use std::sync::Arc;
 
@@ -50,9 +51,7 @@ pub(crate) struct Plain<'b> {
     target: &'b str,
     path: &'b str,
     query: Option<&'b str>,
-    headers: HeaderMap,
-    /// Of a page: its headers as they came, with the names that were read.
-    fields: Vec<(httparse::Header<'b>, HeaderName)>,
+    headers: Fields<'b>,
     head_length: usize,
 }
 
@@ -175,50 +174,32 @@ impl<'b> Plain<'b> {
         else {
             return None;
         };
-        let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (target, None),
-        };
         let is_page = method != Method::POST;
-        let is_plain = word == method.as_str()
-            && path.bytes().all(|b| is_unreserved(b) || b == b'/')
-            && !path.contains("//")
-            && query.is_none_or(|query| {
-                let is_usual = |b| is_unreserved(b) || matches!(b, b'=' | b'&');
-                // What a page is asked with is the shop's business.
-                query
-                    .bytes()
-                    .all(|b| is_usual(b) || is_page && is_of_queries(b))
-            });
-        if !is_plain {
-            return None;
-        }
-        let mut headers = HeaderMap::with_capacity(request.headers.len());
-        let mut named = Vec::with_capacity(if is_page { request.headers.len() } else { 0 });
+        let (path, query) = split(target, is_page)?;
         let mut framing = Framing::default();
-        for &field in &*request.headers {
-            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-            let value = HeaderValue::from_bytes(field.value).ok()?;
-            framing.read(&name, &value)?;
-            if is_page {
-                named.push((field, name.clone()));
-            }
-            headers.append(name, value);
-        }
-        if is_page && framing.body_length.is_some() {
-            return None;
+        for field in &*request.headers {
+            framing.read(field.name, field.value)?;
         }
         // Not less, and nothing behind it.
         let length = head_length.checked_add(framing.body_length.unwrap_or(0))?;
-        (framing.has_host && arrived.len() == length).then_some(Self {
+        let is_plain = word == method.as_str()
+            && framing.has_host
+            && arrived.len() == length
+            && !(is_page && framing.body_length.is_some());
+        is_plain.then(|| Self {
             method,
             target,
             path,
             query,
-            headers,
-            fields: named,
+            headers: Fields::new(request.headers),
             head_length,
         })
+    }
+
+    /// Whether its target and its headers are no more than they may be, of what else
+    /// [`Limits::check_head`] looks at.
+    pub(crate) const fn is_within(&self, limits: &Limits) -> bool {
+        self.target.len() <= limits.uri_bytes && self.headers.len() <= limits.head_count
     }
 
     /// Whether it is no buy.
@@ -236,15 +217,35 @@ impl<'b> Plain<'b> {
         self.target
     }
 
-    /// Of a page: its headers as they came, with the names that were read.
-    pub(crate) fn fields(&self) -> &[(httparse::Header<'b>, HeaderName)] {
-        &self.fields
+    /// Its headers.
+    pub(crate) const fn headers(&self) -> &Fields<'b> {
+        &self.headers
     }
 
     /// How long its head was.
     pub(crate) const fn head_length(&self) -> usize {
         self.head_length
     }
+}
+
+/// The path and the query of a target, if nobody could read them differently. What a page is asked
+/// with is the shop's business.
+fn split(target: &str, is_page: bool) -> Option<(&str, Option<&str>)> {
+    let bytes = target.as_bytes();
+    let mut before = 0;
+    let end = bytes.iter().position(|&byte| {
+        let is_plain = is_unreserved(byte) || byte == b'/' && before != b'/';
+        before = byte;
+        !is_plain
+    });
+    let Some(end) = end else {
+        return Some((target, None));
+    };
+    let path = target.get(..end)?;
+    let query = target.get(end..)?.strip_prefix('?')?;
+    let is_usual =
+        |byte| is_unreserved(byte) || matches!(byte, b'=' | b'&') || is_page && is_of_queries(byte);
+    query.bytes().all(is_usual).then_some((path, Some(query)))
 }
 
 /// What no server reads in its own way.
@@ -277,28 +278,31 @@ const fn is_of_queries(byte: u8) -> bool {
 impl Framing {
     /// Takes in one header; `None` unless everything that it says about the message and its
     /// connection is as usual, and said once. Other headers the desk itself counts.
-    fn read(&mut self, name: &HeaderName, value: &HeaderValue) -> Option<()> {
-        let is_usual = if name == HOST {
-            !replace(&mut self.has_host, true) && !value.as_bytes().contains(&b'@')
-        } else if name == CONNECTION {
-            !replace(&mut self.has_connection, true)
-                && value.as_bytes().eq_ignore_ascii_case(b"keep-alive")
-        } else if name == CONTENT_LENGTH {
-            self.body_length.replace(body_length(value)?).is_none()
-        } else {
-            ![TRANSFER_ENCODING, EXPECT, UPGRADE].contains(name)
+    fn read(&mut self, name: &str, value: &[u8]) -> Option<()> {
+        let is = |own: &str| name.eq_ignore_ascii_case(own);
+        // Nearly none has one of these lengths.
+        let is_usual = match name.len() {
+            4 if is("host") => !replace(&mut self.has_host, true) && !value.contains(&b'@'),
+            6 if is("expect") => false,
+            7 if is("upgrade") => false,
+            10 if is("connection") => {
+                !replace(&mut self.has_connection, true)
+                    && value.eq_ignore_ascii_case(b"keep-alive")
+            }
+            14 if is("content-length") => self.body_length.replace(body_length(value)?).is_none(),
+            17 if is("transfer-encoding") => false,
+            _ => true,
         };
         is_usual.then_some(())
     }
 }
 
 /// A length that the proxy itself would read to its end.
-fn body_length(value: &HeaderValue) -> Option<usize> {
-    let digits = value.to_str().ok()?;
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+fn body_length(value: &[u8]) -> Option<usize> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let length: usize = digits.parse().ok()?;
+    let length: usize = std::str::from_utf8(value).ok()?.parse().ok()?;
     (u64::try_from(length).ok()? <= BODY_BYTES_MAX).then_some(length)
 }
 
@@ -324,7 +328,7 @@ mod tests {
             let request = buy(LINE, more);
             let plain = Plain::read(request.as_bytes()).unwrap();
             assert_eq!((plain.path, plain.query), ("/seckill/1001", None), "{more}");
-            assert_eq!(plain.headers["x-user-id"], "u7");
+            assert_eq!(plain.headers.first("x-user-id"), Some(&b"u7"[..]));
         }
         let request = buy("POST /a-b_c.d~e/1?qty=2&x=y HTTP/1.1", "");
         let plain = Plain::read(request.as_bytes()).unwrap();
@@ -342,7 +346,7 @@ mod tests {
             assert!(plain.is_page());
             assert_eq!(plain.method().as_str(), method);
             assert!(plain.target().ends_with("$'?j"));
-            let names: Vec<&str> = plain.fields().iter().map(|(own, _)| own.name).collect();
+            let names: Vec<&str> = plain.headers().iter().map(|own| own.name).collect();
             assert_eq!(names, ["Host", "X-User-Id", "Accept", "ACCEPT"]);
             for more in ["Content-Length: 0\r\n", "Content-Length: 4\r\n"] {
                 let request = buy(&format!("{method} / HTTP/1.1"), more);

@@ -67,8 +67,8 @@ pub(crate) struct House {
 }
 
 enum Head {
-    /// All of it, and perhaps the beginning of a body.
-    Complete(BytesMut),
+    /// All of it, so many bytes, and perhaps the beginning of a body.
+    Complete(BytesMut, usize),
     /// Nobody wants anything any more.
     Closed,
     /// Not one to be served, as far as it has come.
@@ -155,30 +155,38 @@ impl House {
             // Not held while nobody asks for anything, and one for all that a request is asked about.
             let site = self.site.load_full();
             keepalive = site.limits.keepalive;
-            let mut head = match read_head(first, &mut caller.stream, &site.limits).await {
-                Head::Complete(head) => head,
-                Head::Closed => return,
-                Head::Refused(problem, head) => {
-                    self.counters.refused_unread(problem.into());
-                    return turn_away(caller.stream, problem, &head).await;
-                }
-            };
+            let (mut head, head_length) =
+                match read_head(first, &mut caller.stream, &site.limits).await {
+                    Head::Complete(head, length) => (head, length),
+                    Head::Closed => return,
+                    Head::Refused(problem, head) => {
+                        self.counters.refused_unread(problem.into());
+                        return turn_away(caller.stream, problem, &head).await;
+                    }
+                };
             served = served.saturating_add(1);
             let is_last =
                 served >= site.limits.requests_per_connection || self.closing.is_leaving();
             // Pingora tells who is the last on a connection that it ends.
             let is_ours = !is_last && !*closing.borrow();
-            let decided = match is_ours.then(|| Plain::read(&head)).flatten() {
-                Some(plain) => {
-                    let is_reused = served > 1;
-                    let serving = self.fast.serve(&site, &plain, &mut caller, is_reused);
-                    match Box::pin(serving).await {
-                        Served::Answered => continue,
-                        Served::Gone => return,
-                        Served::Decided(decided) => Some(decided),
-                    }
+            let limits = &site.limits;
+            let plain = is_ours.then(|| Plain::read(&head)).flatten();
+            let plain = plain.filter(|plain| plain.is_within(limits));
+            let decided = if let Some(plain) = plain {
+                let is_reused = served > 1;
+                let serving = self.fast.serve(&site, &plain, &mut caller, is_reused);
+                match Box::pin(serving).await {
+                    Served::Answered => continue,
+                    Served::Gone => return,
+                    Served::Decided(decided) => Some(decided),
                 }
-                None => None,
+            } else {
+                let whole = head.get(..head_length).unwrap_or_default();
+                if let Err(problem) = limits.check_head(whole) {
+                    self.counters.refused_unread(problem.into());
+                    return turn_away(caller.stream, problem, &head).await;
+                }
+                None
             };
             drop(site);
             head.unsplit(take(&mut caller.ahead));
@@ -218,11 +226,12 @@ impl House {
     }
 }
 
+/// Reads a head to its end. What is wrong with one that has come entirely, nobody has looked at.
 async fn read_head(mut head: BytesMut, stream: &mut Stream, limits: &Limits) -> Head {
-    match is_complete(&head, 0, limits) {
+    match find_end(&head, 0, limits) {
         // It has come at once, as nearly all do: no clock is needed.
-        Ok(true) => return Head::Complete(head),
-        Ok(false) => {}
+        Ok(Some(length)) => return Head::Complete(head, length),
+        Ok(None) => {}
         Err(problem) => return Head::Refused(problem, head),
     }
     let rest = async {
@@ -232,35 +241,29 @@ async fn read_head(mut head: BytesMut, stream: &mut Stream, limits: &Limits) -> 
                 Ok(length) if length > 0 => {}
                 _ => return None,
             }
-            match is_complete(&head, searched, limits) {
-                Ok(true) => return Some(Ok(())),
-                Ok(false) => {}
+            match find_end(&head, searched, limits) {
+                Ok(Some(length)) => return Some(Ok(length)),
+                Ok(None) => {}
                 Err(problem) => return Some(Err(problem)),
             }
         }
     };
     match timeout(limits.head, rest).await {
-        Ok(Some(Ok(()))) => Head::Complete(head),
+        Ok(Some(Ok(length))) => Head::Complete(head, length),
         Ok(Some(Err(problem))) => Head::Refused(problem, head),
         Ok(None) => Head::Closed,
         Err(_) => Head::Refused(Problem::HeadTooSlow, head),
     }
 }
 
-/// Whether a head is here to its end, of which `searched` bytes were looked at before.
-fn is_complete(head: &[u8], searched: usize, limits: &Limits) -> Result<bool, Problem> {
+/// How long a head is, if it is here to its end, of which `searched` bytes were looked at before.
+fn find_end(head: &[u8], searched: usize, limits: &Limits) -> Result<Option<usize>, Problem> {
     let length = end(head, searched);
     if length.unwrap_or(head.len()) > limits.head_bytes {
         limits.check_head(head)?;
         return Err(Problem::HeadTooLong);
     }
-    match length {
-        Some(length) => {
-            limits.check_head(head.get(..length).unwrap_or_default())?;
-            Ok(true)
-        }
-        None => Ok(false),
-    }
+    Ok(length)
 }
 
 /// Where a head ends, if it does: after an empty line after something, as pingora's parser sees it,

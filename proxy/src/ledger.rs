@@ -3,9 +3,10 @@
 use crate::access::{Line, Log};
 use crate::code::Code;
 use crate::counters::Counters;
+use crate::fields::Fields;
 use crate::route::Place;
 use crate::site::Site;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use seckill_protocol::{ReservationId, Uid};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub(crate) struct Exchange<'a> {
     /// Without the query.
     pub(crate) path: &'a str,
     /// Of the request.
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: &'a Fields<'a>,
     pub(crate) version: Version,
     /// `None` if the client was gone before there was an answer.
     pub(crate) status: Option<StatusCode>,

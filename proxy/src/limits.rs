@@ -2,9 +2,10 @@
 
 use crate::body;
 use crate::config::{Mistakes, within};
+use crate::fields::Fields;
 use crate::networks::Networks;
 use crate::problem::Problem;
-use http::{HeaderMap, Uri};
+use http::Uri;
 use memchr::{memchr, memchr_iter};
 use pingora_http::RequestHeader;
 use serde::Deserialize;
@@ -175,7 +176,7 @@ impl Limits {
     }
 
     /// Whether the request announces a longer body than the shop is to get.
-    pub(crate) fn is_announced_too_long(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_announced_too_long(&self, headers: &Fields<'_>) -> bool {
         body::is_announced_above(headers, self.body_bytes)
     }
 
@@ -205,8 +206,8 @@ fn uri_bytes(uri: &Uri) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use http::header::CONTENT_LENGTH;
+    use http::{HeaderMap, HeaderValue};
 
     fn limits(change: impl FnOnce(&mut LimitsTable)) -> Limits {
         let mut table = LimitsTable::default();
@@ -257,9 +258,13 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static(value));
-            assert_eq!(limits.is_announced_too_long(&headers), too_long, "{value}");
+            assert_eq!(
+                limits.is_announced_too_long(&Fields::from(&headers)),
+                too_long,
+                "{value}"
+            );
         }
-        assert!(!limits.is_announced_too_long(&HeaderMap::new()));
+        assert!(!limits.is_announced_too_long(&Fields::from(&HeaderMap::new())));
     }
 
     #[test]

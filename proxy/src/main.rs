@@ -59,6 +59,7 @@ mod counters;
 mod desk;
 mod doors;
 mod fast;
+mod fields;
 mod forward;
 mod framing;
 mod front;

@@ -4,11 +4,8 @@
 //! where the request comes from, and no page can change that: in `Sec-Fetch-Site`, and in `Origin`.
 //! What says neither is no browser of the last years, and nobody's cookie but its own.
 
+use crate::fields::{Fields, plain_text};
 use crate::problem::Problem;
-use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The pages that may send a buyer's cookie along with a buy, besides the shop's own.
 pub(crate) struct Origins(Vec<String>);
@@ -43,20 +40,20 @@ impl Origins {
     ///
     /// # Errors
     /// [`Problem::CrossSite`] if it comes from elsewhere, or contradicts itself.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let origin = one(headers, &ORIGIN)?;
+    pub(crate) fn check(&self, headers: &Fields<'_>) -> Result<(), Problem> {
+        let origin = one(headers, "origin")?;
         if let Some(origin) = origin
             && self.0.iter().any(|own| own == origin)
         {
             return Ok(());
         }
-        let here = match one(headers, &SEC_FETCH_SITE)? {
+        let here = match one(headers, "sec-fetch-site")? {
             None | Some("same-origin" | "none") => true,
             Some(_) => false,
         };
         let ours = match origin {
             None => true,
-            Some(origin) => is_of(origin, one(headers, &HOST)?.unwrap_or_default()),
+            Some(origin) => is_of(origin, one(headers, "host")?.unwrap_or_default()),
         };
         if here && ours {
             Ok(())
@@ -66,11 +63,11 @@ impl Origins {
     }
 }
 
-fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
-    let mut values = headers.get_all(name).iter().map(HeaderValue::to_str);
+fn one<'h>(headers: &Fields<'h>, name: &str) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.all(name).map(plain_text);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(Ok(value)), None) => Ok(Some(value)),
+        (Some(Some(value)), None) => Ok(Some(value)),
         _ => Err(Problem::CrossSite),
     }
 }
@@ -91,6 +88,8 @@ fn is_of(origin: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HOST;
+    use http::{HeaderMap, HeaderValue};
 
     fn check(pairs: &[(&'static str, &'static str)]) -> bool {
         let origins = Origins::new(&["https://www.shop.example".to_owned()]).unwrap();
@@ -99,7 +98,7 @@ mod tests {
         for &(name, value) in pairs {
             headers.append(name, HeaderValue::from_static(value));
         }
-        origins.check(&headers).is_ok()
+        origins.check(&Fields::from(&headers)).is_ok()
     }
 
     #[test]

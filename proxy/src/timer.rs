@@ -33,12 +33,40 @@ impl Timer {
         .await
     }
 
-    /// Whether this instant has come; if not, the task is woken then.
+    /// Whether this instant has come; if not, the task is woken then. It has to be the same task
+    /// each time.
     fn poll(&mut self, until: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let clock = self.0.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if clock.deadline() != until {
-            clock.as_mut().reset(until);
+        match &mut self.0 {
+            // It goes off earlier than it need, and is put on for the rest then: nearly always, nobody
+            // waits any more.
+            Some(clock) if !clock.is_elapsed() && clock.deadline() <= until => Poll::Pending,
+            Some(clock) => {
+                clock.as_mut().reset(until);
+                clock.as_mut().poll(context)
+            }
+            none => {
+                let clock = none.insert(Box::pin(sleep_until(until)));
+                clock.as_mut().poll(context)
+            }
         }
-        clock.as_mut().poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_wait_has_its_own_end() {
+        let mut timer = Timer::default();
+        for (limit_s, ready_s) in [(10, 3), (10, 3), (10, 60), (2, 60), (20, 19), (5, 60)] {
+            let since = Instant::now();
+            let mut ready = Box::pin(tokio::time::sleep(Duration::from_secs(ready_s)));
+            let waited = timer.wait(Duration::from_secs(limit_s), |context| {
+                ready.as_mut().poll(context)
+            });
+            assert_eq!(waited.await.is_some(), ready_s < limit_s);
+            assert_eq!(since.elapsed().as_secs(), limit_s.min(ready_s));
+        }
     }
 }

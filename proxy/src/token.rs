@@ -5,6 +5,7 @@
 
 use crate::config::{Mistakes, within};
 use crate::cookie;
+use crate::fields::{Fields, plain_text};
 use crate::live::{Live, Look};
 use crate::problem::Problem;
 use crate::secret;
@@ -12,8 +13,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
     RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
 };
+use http::HeaderName;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
@@ -136,7 +137,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Problem`] if there is no token, or it is not to be believed.
-    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Uid, Problem> {
+    pub(crate) fn identify(&self, headers: &Fields<'_>) -> Result<Uid, Problem> {
         let token = self.carrier.token(headers)?.ok_or(Problem::NoBuyer)?;
         let claims = self.keys.get().believe(token)?;
         uid(claims.get(&self.claim))
@@ -383,12 +384,12 @@ impl Carrier {
     ///
     /// # Errors
     /// [`Problem::BadBuyer`] if there are two.
-    fn token<'h>(&self, headers: &'h HeaderMap) -> Result<Option<&'h str>, Problem> {
+    fn token<'h>(&self, headers: &Fields<'h>) -> Result<Option<&'h str>, Problem> {
         match self {
             Self::Cookie(name) => cookie::only(headers, name),
-            Self::Header(name) => only(headers, name),
+            Self::Header(name) => only(headers, name.as_str()),
             Self::Bearer => {
-                let value = only(headers, &AUTHORIZATION)?;
+                let value = only(headers, "authorization")?;
                 Ok(value.and_then(|value| {
                     let (scheme, token) = value.split_once(' ')?;
                     scheme
@@ -400,15 +401,14 @@ impl Carrier {
     }
 }
 
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
-    let mut values = headers.get_all(name).iter();
+fn only<'h>(headers: &Fields<'h>, name: &str) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.all(name);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         // A comma is how two headers become one on the way; no token has any.
-        (Some(value), None) if !value.as_bytes().contains(&b',') => value
-            .to_str()
+        (Some(value), None) if !value.contains(&b',') => plain_text(value)
             .map(|value| Some(value).filter(|value| !value.is_empty()))
-            .map_err(|_| Problem::BadToken { expired: false }),
+            .ok_or(Problem::BadToken { expired: false }),
         _ => Err(Problem::BadBuyer),
     }
 }

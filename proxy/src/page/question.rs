@@ -4,10 +4,24 @@
 use crate::client::Introduction;
 use crate::fast::Plain;
 use crate::proxy::could_be_ours;
-use http::HeaderName;
 
 /// What is added: `X-Forwarded-…`.
 const MORE_BYTES: usize = 192;
+
+/// What is about the connection that it came on: those of RFC 9110, 7.6.1, and what pingora takes
+/// away besides. `Connection` itself can name no others here: it says `keep-alive`.
+const FOR_US: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+];
 
 /// The head of the question.
 pub(super) fn head(plain: &Plain<'_>, introduction: Option<&Introduction>) -> Vec<u8> {
@@ -26,35 +40,21 @@ pub(super) fn head(plain: &Plain<'_>, introduction: Option<&Introduction>) -> Ve
         head.extend_from_slice(value);
         head.extend_from_slice(b"\r\n");
     };
-    for (field, name) in plain.fields() {
+    for httparse::Header { name, value } in plain.headers().iter() {
         let is_replaced = introduction.is_some_and(|told| told.replaces(name));
         if !is_replaced && !is_for_us(name) && !could_be_ours(name) {
-            line(field.name, field.value);
+            line(name, value);
         }
     }
     for (name, value) in introduction.iter().flat_map(|told| told.headers()) {
-        line(name.as_str(), value.as_bytes());
+        line(name, value.as_bytes());
     }
     head.extend_from_slice(b"\r\n");
     head
 }
 
-/// Whether a header is about the connection that it came on: those of RFC 9110, 7.6.1, and what
-/// pingora takes away besides. `Connection` itself can name no others here: it says `keep-alive`.
-fn is_for_us(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-    )
+fn is_for_us(name: &str) -> bool {
+    FOR_US.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 #[cfg(test)]
@@ -76,10 +76,8 @@ mod tests {
         let mut mistakes = Mistakes::default();
         let gateways = Networks::new("", &[], &mut mistakes);
         let clients = Clients::new(&ClientTable::default(), gateways, &mut mistakes);
-        let mut headers = http::HeaderMap::new();
-        headers.insert("host", http::HeaderValue::from_static("shop.test"));
         let peer = Some("192.0.2.1".parse().unwrap());
-        let told = clients.introduction(peer, "http", &headers);
+        let told = clients.introduction(peer, "http", plain.headers());
         let head = String::from_utf8(head(&plain, told.as_ref())).unwrap();
         assert_eq!(
             head,
