@@ -1,16 +1,17 @@
 //! What the proxy itself answers: status, headers and body, in one write.
 
+use crate::date;
 use crate::gate::Reservation;
 use crate::problem::{Problem, Quota};
 use crate::state::{State, Units};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use pingora_core::Result;
-use pingora_core::protocols::http::date;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use seckill_protocol::{ReservationId, ReservationState};
 use serde::Serialize;
+use std::time::Instant;
 
 /// What a rejection is.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -21,10 +22,8 @@ const NO_STORE: &[u8] = b"no-store";
 /// Names as pingora writes them.
 const ALLOW: &str = "Allow";
 const CACHE_CONTROL: &str = "Cache-Control";
-const CONNECTION: &str = "Connection";
 const CONTENT_LENGTH: &str = "Content-Length";
 const CONTENT_TYPE: &str = "Content-Type";
-const DATE: &str = "Date";
 const LOCATION: &str = "Location";
 const RATELIMIT: &str = "ratelimit";
 const RATELIMIT_POLICY: &str = "ratelimit-policy";
@@ -208,23 +207,23 @@ impl Answer {
         session.write_response_body(Some(self.body), true).await
     }
 
-    /// The answer as pingora would write it to a client whose connection is kept.
-    pub(crate) fn bytes(self) -> Vec<u8> {
+    /// The answer as pingora would write it, now or a moment later, to a client whose connection is
+    /// kept.
+    pub(crate) fn bytes(self, now: Instant) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BYTES_USUAL);
         bytes.extend_from_slice(b"HTTP/1.1 ");
         bytes.extend_from_slice(self.status.as_str().as_bytes());
         bytes.push(b' ');
         bytes.extend_from_slice(self.status.canonical_reason().unwrap_or("").as_bytes());
-        let mut write = |name: &str, value: &[u8]| {
+        self.tell_headers(|name, value| {
             bytes.extend_from_slice(b"\r\n");
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(b": ");
             bytes.extend_from_slice(value);
-        };
-        self.tell_headers(&mut write);
-        write(DATE, date::get_cached_date().as_bytes());
-        write(CONNECTION, b"keep-alive");
-        bytes.extend_from_slice(b"\r\n\r\n");
+        });
+        bytes.extend_from_slice(b"\r\nDate: ");
+        date::write(now, &mut bytes);
+        bytes.extend_from_slice(b"\r\nConnection: keep-alive\r\n\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
     }
@@ -232,7 +231,10 @@ impl Answer {
     /// Says its headers one after the other. Each is made of what a header may have in it.
     fn tell_headers(&self, mut tell: impl FnMut(&'static str, &[u8])) {
         tell(CONTENT_TYPE, self.content_type.as_bytes());
-        tell(CONTENT_LENGTH, self.body.len().to_string().as_bytes());
+        tell(
+            CONTENT_LENGTH,
+            itoa::Buffer::new().format(self.body.len()).as_bytes(),
+        );
         // A 410 may be kept by caches unless it says otherwise; so may nothing else that is
         // true for one buyer and one moment.
         tell(CACHE_CONTROL, NO_STORE);

@@ -12,6 +12,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -50,17 +51,20 @@ impl Got {
 // === impl Caller ===
 
 impl Caller {
-    /// Answers him, who may ask again on the same connection.
-    pub(crate) async fn answer(&mut self, answer: Answer) -> Got {
-        let (status, bytes) = (answer.status(), answer.body_length());
-        if self.tell(&answer.bytes()).await {
-            Got {
-                status: Some(status),
-                bytes,
-                is_whole: true,
+    /// Answers him now, or a moment later. He may ask again on the same connection.
+    pub(crate) fn answer(&mut self, answer: Answer, now: Instant) -> impl Future<Output = Got> {
+        let got = Got {
+            status: Some(answer.status()),
+            bytes: answer.body_length(),
+            is_whole: true,
+        };
+        let bytes = answer.bytes(now);
+        async move {
+            if self.tell(&bytes).await {
+                got
+            } else {
+                Got::NOTHING
             }
-        } else {
-            Got::NOTHING
         }
     }
 
@@ -74,7 +78,7 @@ impl Caller {
         let written: Poll<io::Result<()>> = poll!(&mut write);
         match written {
             Poll::Ready(written) => written.is_ok(),
-            Poll::Pending => matches!(timeout(WRITE_TIMEOUT, write).await, Ok(Ok(()))),
+            Poll::Pending => matches!(Box::pin(timeout(WRITE_TIMEOUT, write)).await, Ok(Ok(()))),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::guests::Guests;
 use crate::sockets::Sockets;
 use pingora_core::server::ShutdownWatch;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -22,11 +23,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The end, when it comes.
 pub(crate) struct Closing {
-    /// Every answer is the last on its connection.
-    leaving: watch::Sender<bool>,
+    /// Every answer is the last on its connection. Looked at with each request, and by nobody who
+    /// waits for it.
+    leaving: AtomicBool,
     /// Another process serves.
     replaced: watch::Sender<bool>,
-    /// Nobody new comes in, and who asks for nothing is sent away.
+    /// Nobody new comes in, and who asks for nothing is sent away. After that of leaving.
     closed: watch::Sender<bool>,
     guests: Arc<Guests>,
     sockets: Arc<Sockets>,
@@ -39,7 +41,7 @@ impl Closing {
     /// Gives requests under way so much time when the end comes.
     pub(crate) fn new(guests: Arc<Guests>, sockets: Arc<Sockets>, patience: Duration) -> Self {
         Self {
-            leaving: watch::Sender::new(false),
+            leaving: AtomicBool::new(false),
             replaced: watch::Sender::new(false),
             closed: watch::Sender::new(false),
             guests,
@@ -50,7 +52,7 @@ impl Closing {
 
     /// Whether an answer is to be the last on its connection.
     pub(crate) fn is_leaving(&self) -> bool {
-        *self.leaving.borrow()
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// Becomes true when the door closes.
@@ -71,14 +73,14 @@ impl Closing {
     /// Another process serves now: sends clients over to it, and then closes.
     pub(crate) async fn leave(&self) {
         self.replaced.send_replace(true);
-        self.leaving.send_replace(true);
+        self.leaving.store(true, Ordering::Release);
         sleep(LEAVE).await;
         self.close().await;
     }
 
     /// Closes the door, and waits until everybody has what he asked for, or the time is over.
     pub(crate) async fn close(&self) {
-        self.leaving.send_replace(true);
+        self.leaving.store(true, Ordering::Release);
         self.closed.send_replace(true);
         self.sockets.close();
         let gone = async {

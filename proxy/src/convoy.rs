@@ -15,6 +15,7 @@ use crate::shut::turns_all_away;
 use seckill_protocol::{Uid, Verdict};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// The most tries of one command. Redis serves nobody else meanwhile: 128 take it a tenth of a
@@ -165,7 +166,9 @@ impl Convoy {
                     }
                     if is_shut {
                         // Those who wait need not ask what has just been answered.
-                        sale.stop.answer(|uid| self.gate.remembered(&sale, uid));
+                        let now = Instant::now();
+                        sale.stop
+                            .answer(|uid| self.gate.remembered(&sale, uid, now));
                     }
                 }
                 Err(problem) => {

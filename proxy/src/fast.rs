@@ -91,7 +91,7 @@ impl Fast {
         let got = match self.desk.decide(site, &asked, &mut notes).await {
             // Whoever asks for a head takes what follows one for something else.
             Decision::Answer(answer) if plain.method != Method::HEAD => {
-                Ok(caller.answer(answer).await)
+                Ok(caller.answer(answer, notes.began()).await)
             }
             Decision::Pass if plain.is_page() && site.shop.is_plain() => {
                 // In a place of its own: a buy need not have room for it.

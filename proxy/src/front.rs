@@ -139,9 +139,9 @@ impl House {
             stream,
             scheme: if is_tls { "https" } else { "http" },
             ahead: BytesMut::new(),
-            timer: Timer::default(),
+            timer: Timer::new(),
         };
-        let mut rest = Rest::new(closing);
+        let mut rest = Rest::new(Arc::clone(&self.closing));
         let mut keepalive = self.site.load().limits.keepalive;
         loop {
             let first = if caller.ahead.is_empty() {
@@ -167,10 +167,9 @@ impl House {
             served = served.saturating_add(1);
             let is_last =
                 served >= site.limits.requests_per_connection || self.closing.is_leaving();
-            // Pingora tells who is the last on a connection that it ends.
-            let is_ours = !is_last && !*closing.borrow();
             let limits = &site.limits;
-            let plain = is_ours.then(|| Plain::read(&head)).flatten();
+            // Pingora tells who is the last on a connection that it ends.
+            let plain = (!is_last).then(|| Plain::read(&head)).flatten();
             let plain = plain.filter(|plain| plain.is_within(limits));
             let decided = if let Some(plain) = plain {
                 let is_reused = served > 1;

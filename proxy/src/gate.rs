@@ -164,12 +164,14 @@ impl Gate {
         token: Option<&[u8]>,
         notes: &mut Notes,
     ) -> Result<Verdict, Problem> {
-        let sale = self.sales.named(sid);
-        if is_plain(qty, token)
-            && let Some(verdict) = self.remembered(&sale, uid)
-        {
-            return Ok(verdict);
+        if is_plain(qty, token) {
+            let now = notes.began();
+            let told = |sale: &Arc<Sale>| self.remembered(sale, uid, now);
+            if let Some(verdict) = self.sales.see(sid, told).flatten() {
+                return Ok(verdict);
+            }
         }
+        let sale = self.sales.named(sid);
         // In a place of its own: who is told what is remembered need not carry room for it.
         Box::pin(self.ask_for(&sale, uid, qty, token, notes)).await
     }
@@ -235,8 +237,13 @@ impl Gate {
 
     /// What the module would tell a buyer who asks for one unit and without a token, if that is
     /// known; then it counts as told.
-    pub(crate) fn remembered(&self, sale: &Sale, uid: &Uid) -> Option<Verdict> {
-        let verdict = sale.shut.tell(uid, self.news.life())?;
+    pub(crate) fn remembered(
+        &self,
+        sale: &Sale,
+        uid: &Uid,
+        now: std::time::Instant,
+    ) -> Option<Verdict> {
+        let verdict = sale.shut.tell(uid, self.news.life(), now)?;
         self.sales.turned_away(sale, verdict);
         Some(verdict)
     }

@@ -131,6 +131,11 @@ impl Notes {
         }
     }
 
+    /// When the request began.
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Waits for an answer of Redis.
     pub(crate) async fn while_redis_answers<T>(&mut self, answer: impl Future<Output = T>) -> T {
         let since = Instant::now();

@@ -56,6 +56,7 @@ mod convoy;
 mod cookie;
 mod copies;
 mod counters;
+mod date;
 mod desk;
 mod doors;
 mod fast;
@@ -251,6 +252,8 @@ fn run(config: Config, arguments: &Arguments, log_level: LogLevel) -> anyhow::Re
 
     let settings = ServerConf {
         threads: config.threads,
+        // Where there is one, there is nobody to take work from.
+        work_stealing: config.threads > 1,
         // When pingora hears of the end, everybody is gone.
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(1),

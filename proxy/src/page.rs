@@ -31,6 +31,7 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
@@ -148,7 +149,7 @@ impl Errand<'_> {
         self.shop.tell_of_trouble(error);
         let problem = unanswered(error.etype());
         self.notes.code = problem.into();
-        caller.answer(problem.into()).await
+        caller.answer(problem.into(), Instant::now()).await
     }
 
     /// Returns whether the connection to the shop may be used again.

@@ -4,13 +4,14 @@
 //! part of what it costs to turn a buyer away. So it is done once for a connection, and whoever
 //! listens goes on listening.
 
+use crate::closing::Closing;
 use crate::timer::Timer;
 use bytes::BytesMut;
 use pingora_core::protocols::Stream;
-use pingora_core::server::ShutdownWatch;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -25,8 +26,9 @@ const NEWCOMER_PATIENCE: Duration = Duration::from_secs(1);
 /// What ends a connection on which nothing comes.
 pub(crate) struct Rest {
     timer: Timer,
-    /// When the door closes.
-    sent_away: Pin<Box<dyn Future<Output = ()> + Send>>,
+    closing: Arc<Closing>,
+    /// When the door closes, for somebody who listens; nobody yet in the beginning.
+    sent_away: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     is_newcomer: bool,
 }
 
@@ -34,13 +36,11 @@ pub(crate) struct Rest {
 
 impl Rest {
     /// Of a connection that has just begun.
-    pub(crate) fn new(closing: &ShutdownWatch) -> Self {
-        let mut closing = closing.clone();
+    pub(crate) const fn new(closing: Arc<Closing>) -> Self {
         Self {
-            timer: Timer::default(),
-            sent_away: Box::pin(async move {
-                let _ = closing.wait_for(|closing| *closing).await;
-            }),
+            timer: Timer::new(),
+            closing,
+            sent_away: None,
             is_newcomer: true,
         }
     }
@@ -49,6 +49,7 @@ impl Rest {
     pub(crate) async fn end(&mut self, stream: &mut Stream, limit: Duration) -> Option<BytesMut> {
         let Self {
             timer,
+            closing,
             sent_away,
             is_newcomer,
         } = self;
@@ -57,12 +58,22 @@ impl Rest {
             if let Poll::Ready(first) = poll_bytes(stream, context) {
                 return Poll::Ready(first.ok().filter(|first| !first.is_empty()));
             }
-            ready!(sent_away.as_mut().poll(context));
+            if sent_away.is_some() && !closing.is_leaving() {
+                // Whoever listens goes on listening.
+                return Poll::Pending;
+            }
+            let closed = sent_away.get_or_insert_with(|| {
+                let mut closed = closing.watch();
+                Box::pin(async move {
+                    let _ = closed.wait_for(|closed| *closed).await;
+                })
+            });
+            ready!(closed.as_mut().poll(context));
             if !std::mem::take(is_newcomer) {
                 return Poll::Ready(None);
             }
-            *sent_away = Box::pin(sleep(NEWCOMER_PATIENCE));
-            sent_away.as_mut().poll(context).map(|()| None)
+            let patience = sent_away.insert(Box::pin(sleep(NEWCOMER_PATIENCE)));
+            patience.as_mut().poll(context).map(|()| None)
         });
         let first = first.await.flatten();
         self.is_newcomer = false;

@@ -137,6 +137,22 @@ pub(crate) struct Found<'p> {
     pub(crate) place: Place<'p>,
 }
 
+/// What is between the slashes of a path. Paths are short, and a plain search is quickest.
+struct Segments<'p>(Option<&'p str>);
+
+impl<'p> Iterator for Segments<'p> {
+    type Item = &'p str;
+
+    fn next(&mut self) -> Option<&'p str> {
+        let path = self.0.take()?;
+        let Some(slash) = path.bytes().position(|byte| byte == b'/') else {
+            return Some(path);
+        };
+        self.0 = path.get(slash.saturating_add(1)..);
+        path.get(..slash)
+    }
+}
+
 // === impl Routes ===
 
 impl Routes {
@@ -156,16 +172,20 @@ impl Routes {
             // `OPTIONS *` and the like name no path.
             return Found::off(Place::Elsewhere);
         };
-        let segments: Vec<&str> = plain.split('/').collect();
         for (at, route) in self.0.iter().enumerate() {
-            let Some((sid, below)) = route.pattern.exactly(&segments) else {
+            let Some((sid, mut below)) = route.pattern.exactly(plain) else {
                 continue;
             };
-            let place = match below {
-                [] => Place::Sale { route, sid },
-                [STATE] if route.mode != Mode::Shadow => Place::State { route, sid },
-                [RESERVATIONS, rid] => Place::Reservation { sid, rid },
-                [RESERVATIONS, rid, CONFIRMATION] => Place::Confirmation { sid, rid },
+            let mut next = || below.next();
+            let place = match (next(), next(), next(), next()) {
+                (None, ..) => Place::Sale { route, sid },
+                (Some(STATE), None, ..) if route.mode != Mode::Shadow => {
+                    Place::State { route, sid }
+                }
+                (Some(RESERVATIONS), Some(rid), None, _) => Place::Reservation { sid, rid },
+                (Some(RESERVATIONS), Some(rid), Some(CONFIRMATION), None) => {
+                    Place::Confirmation { sid, rid }
+                }
                 _ => continue,
             };
             let place = match (is_sid(sid), &route.mode) {
@@ -282,18 +302,20 @@ const fn hex(digit: u8) -> Option<u8> {
 // === impl Pattern ===
 
 impl Pattern {
-    /// The sid and what comes after the pattern, if the segments begin with it as it is spelled.
-    fn exactly<'s, 'p>(&self, segments: &'s [&'p str]) -> Option<(&'p str, &'s [&'p str])> {
-        let (head, tail) = segments.split_at_checked(self.0.len())?;
+    /// The sid and the segments after the pattern, if a path, without its first slash, begins with it
+    /// as it is spelled.
+    fn exactly<'p>(&self, path: &'p str) -> Option<(&'p str, Segments<'p>)> {
+        let mut segments = Segments(Some(path));
         let mut sid = None;
-        for (own, &segment) in self.0.iter().zip(head) {
+        for own in &self.0 {
+            let segment = segments.next()?;
             match own {
                 Segment::Sid => sid = Some(segment),
                 Segment::Literal(literal) if literal == segment => {}
                 Segment::Literal(_) => return None,
             }
         }
-        sid.map(|sid| (sid, tail))
+        sid.map(|sid| (sid, segments))
     }
 
     /// Whether folded segments mean this path, or what the proxy answers below it, to somebody.

@@ -5,6 +5,7 @@ use crate::convoy::Stop;
 use crate::counters::{Counters, EDGE_VERDICTS};
 use crate::shut::Shut;
 use crate::state::Window;
+use ahash::RandomState;
 use prometheus::IntCounter;
 use seckill_protocol::Verdict;
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ const SALES_MAX: usize = 10_000;
 
 /// The sales by their sids.
 pub(crate) struct Sales {
-    sales: RwLock<HashMap<Box<str>, Arc<Sale>>>,
+    sales: RwLock<HashMap<Box<str>, Arc<Sale>, RandomState>>,
     key_prefix: String,
     remember: Duration,
     counters: Arc<Counters>,
@@ -84,6 +85,12 @@ impl Sales {
         })
     }
 
+    /// What there is to see of a sale, if it was asked about.
+    pub(crate) fn see<T>(&self, sid: &str, see: impl FnOnce(&Arc<Sale>) -> T) -> Option<T> {
+        let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
+        sales.get(sid).map(see)
+    }
+
     /// The sale of a key, if it was asked about.
     pub(crate) fn of_key(&self, key: &str) -> Option<Arc<Sale>> {
         self.known(key.strip_prefix(&*self.key_prefix)?)
@@ -128,8 +135,7 @@ impl Sales {
     }
 
     fn known(&self, sid: &str) -> Option<Arc<Sale>> {
-        let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
-        sales.get(sid).cloned()
+        self.see(sid, Arc::clone)
     }
 }
 

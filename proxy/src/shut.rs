@@ -10,9 +10,9 @@
 //! to a buyer who may have something: one who was asked for and not turned down is asked for again,
 //! because the module tells him his reservation first.
 
+use ahash::RandomState;
 use seckill_protocol::{Uid, Verdict};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -83,13 +83,9 @@ impl Shut {
         }
     }
 
-    /// What the module would tell this buyer, who asks for one unit and without a token. `life` is
-    /// the present subscription, 0 if there is none.
-    pub(crate) fn tell(&self, uid: &Uid, life: u64) -> Option<Verdict> {
-        self.tell_at(uid, life, Instant::now())
-    }
-
-    fn tell_at(&self, uid: &Uid, life: u64, now: Instant) -> Option<Verdict> {
+    /// What the module would tell this buyer, who asks now for one unit and without a token. `life`
+    /// is the present subscription, 0 if there is none.
+    pub(crate) fn tell(&self, uid: &Uid, life: u64, now: Instant) -> Option<Verdict> {
         let inner = self.read();
         let memory = inner.memory?;
         if !memory.counts(life, now) {
@@ -296,7 +292,7 @@ mod tests {
     }
 
     fn told(shut: &Shut, name: &str) -> Option<Verdict> {
-        shut.tell(&uid(name), LIFE)
+        shut.tell(&uid(name), LIFE, Instant::now())
     }
 
     #[test]
@@ -359,11 +355,11 @@ mod tests {
         let buyer = uid("u1");
         shut.ask(std::iter::once(&buyer), 0)
             .answered(&[SOLD_OUT], 1);
-        assert_eq!(shut.tell(&buyer, 0), None);
+        assert_eq!(shut.tell(&buyer, 0, Instant::now()), None);
         learn(&shut, "u1", SOLD_OUT);
-        assert_eq!(shut.tell(&buyer, 0), None);
-        assert_eq!(shut.tell(&buyer, LIFE + 1), None);
-        assert_eq!(shut.tell(&buyer, LIFE), Some(SOLD_OUT));
+        assert_eq!(shut.tell(&buyer, 0, Instant::now()), None);
+        assert_eq!(shut.tell(&buyer, LIFE + 1, Instant::now()), None);
+        assert_eq!(shut.tell(&buyer, LIFE, Instant::now()), Some(SOLD_OUT));
     }
 
     #[test]
@@ -372,7 +368,7 @@ mod tests {
         let buyer = uid("u1");
         let asked = Instant::now();
         learn(&shut, "u1", Verdict::NotStarted { wait_ms: 800 });
-        let at = |ms: u64| shut.tell_at(&buyer, LIFE, asked + Duration::from_millis(ms));
+        let at = |ms: u64| shut.tell(&buyer, LIFE, asked + Duration::from_millis(ms));
         let Some(Verdict::NotStarted { wait_ms }) = at(500) else {
             panic!("{:?}", at(500));
         };

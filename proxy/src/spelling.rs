@@ -3,7 +3,8 @@
 
 /// Whether such a gateway takes one name for the other, in whatever case.
 pub(crate) fn is_same(name: &str, other: &str) -> bool {
-    name.len() == other.len() && has_prefix(name, other)
+    let mut pairs = name.bytes().zip(other.bytes());
+    name.len() == other.len() && pairs.all(|(one, two)| read(one) == read(two))
 }
 
 /// Whether such a gateway reads a name as one that begins with `prefix`, in whatever case.
@@ -14,7 +15,8 @@ pub(crate) fn has_prefix(name: &str, prefix: &str) -> bool {
 
 const fn read(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() {
-        byte.to_ascii_lowercase()
+        // What makes a capital small leaves a digit as it is.
+        byte | 0x20
     } else {
         b'-'
     }

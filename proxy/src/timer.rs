@@ -10,12 +10,17 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A clock that is put on for one wait after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
 
 // === impl Timer ===
 
 impl Timer {
+    /// One that is not put on.
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
     /// Waits for what `poll` finds ready, at most so long; `None` if it was not ready by then.
     pub(crate) async fn wait<T>(
         &mut self,
@@ -58,7 +63,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_its_own_end() {
-        let mut timer = Timer::default();
+        let mut timer = Timer::new();
         for (limit_s, ready_s) in [(10, 3), (10, 3), (10, 60), (2, 60), (20, 19), (5, 60)] {
             let since = Instant::now();
             let mut ready = Box::pin(tokio::time::sleep(Duration::from_secs(ready_s)));

@@ -1,7 +1,9 @@
 //! Pages are passed on without pingora's sessions, and nobody can tell, neither a client nor the shop.
 
+use crate::process::signal;
 use crate::stand::{Stand, eventually, get, request};
 use crate::stub::Stub;
+use seckill_testbed::Part;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -161,6 +163,7 @@ fn answers() -> Vec<(String, bool)> {
         "200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n",
         "200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n",
         "200 OK\r\nContent-Length: +5\r\n",
+        "200 OK\r\nContent-Length: 3\r\n",
         "200 OK\r\nContent-Length: 5\r\nX Y: z\r\n",
         "200 OK\r\nContent-Length: 5\r\n folded\r\n",
         "2000 OK\r\nContent-Length: 5\r\n",
@@ -459,6 +462,52 @@ fn what_is_asked_while_the_shop_thinks_is_answered_after_it() {
         .write_all(&next.as_bytes()[cut + 7..])
         .unwrap();
     assert_eq!(client.seen("GET").body, b"/and-next");
+}
+
+#[test]
+fn what_is_asked_while_the_shop_answers_oddly_is_not_lost_without_a_word() {
+    let shop = Stub::start(move |visit| {
+        while visit.head().is_some() {
+            std::thread::sleep(Duration::from_millis(300));
+            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let stand = before("odd-ahead", &shop, &[]);
+    let mut client = Reader::ask(&stand.proxy.address(), &get("/slow", ""));
+    std::thread::sleep(Duration::from_millis(100));
+    client
+        .stream
+        .write_all(get("/next", "").as_bytes())
+        .unwrap();
+    // Pingora answers no more than the first, and says so.
+    let seen = client.seen("GET");
+    assert!(seen.status.contains(" 200"), "{seen:?}");
+    assert!(seen.headers.contains("connection: close"), "{seen:?}");
+    client.more();
+    assert!(client.is_over);
+}
+
+#[test]
+fn a_page_on_its_way_arrives_before_the_process_ends_also_with_one_thread() {
+    for threads in [1, 2] {
+        let shop = Stub::start(move |visit| {
+            while visit.head().is_some() {
+                visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+                std::thread::sleep(Duration::from_millis(700));
+                visit.send("page");
+            }
+        });
+        let mut stand = before("last-page", &shop, &[("threads", threads)]);
+        let address = stand.proxy.address();
+        let mut client = Reader::ask(&address, &get("/slow", ""));
+        eventually("asked", || shop.count("GET") == 1);
+        signal(&stand, "-TERM");
+        let seen = client.seen("GET");
+        assert!(seen.is_whole && seen.body == b"page", "{seen:?}");
+        client.more();
+        assert!(client.is_over);
+        eventually("the end", || !stand.proxy.is_running());
+    }
 }
 
 #[test]
