@@ -64,7 +64,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_its_own_end() {
         let mut timer = Timer::new();
-        for (limit_s, ready_s) in [(10, 3), (10, 3), (10, 60), (2, 60), (20, 19), (5, 60)] {
+        // The fourth is put on for less than what it is on for.
+        for (limit_s, ready_s) in [
+            (10, 3),
+            (10, 3),
+            (20, 1),
+            (2, 60),
+            (10, 60),
+            (20, 19),
+            (5, 60),
+        ] {
             let since = Instant::now();
             let mut ready = Box::pin(tokio::time::sleep(Duration::from_secs(ready_s)));
             let waited = timer.wait(Duration::from_secs(limit_s), |context| {

@@ -406,6 +406,24 @@ fn pages_share_the_connections_that_were_kept_until_those_rest_too_long() {
 }
 
 #[test]
+fn a_connection_on_which_the_shop_said_too_much_is_not_used_again() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    let shop = Stub::start(move |visit| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        while visit.head().is_some() {
+            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage, and more");
+        }
+    });
+    let stand = before("too-much", &shop, &[]);
+    let mut client = stand.client();
+    for _ in 0..3 {
+        assert_eq!(client.ask(&get("/", "")).body, "page");
+    }
+    assert_eq!(opened.load(Ordering::Relaxed), 3);
+}
+
+#[test]
 fn a_shop_need_not_think_for_somebody_who_has_hung_up() {
     let (hung_up, told) = channel();
     let hung_up = Mutex::new(hung_up);
