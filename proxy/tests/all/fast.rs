@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Connections at the same time.
 const AT_ONCE: usize = 240;
 
-const MUTANTS: usize = 360;
+const MUTANTS: usize = 480;
 
 /// What a client sees of a request, and of a plain one after it on the same connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -399,6 +399,13 @@ fn odd_requests() -> Vec<Vec<u8>> {
         "POST {PATH} HTTP/1.1\r\n{usual}Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"
     ));
     add(plain[..plain.len() - 2].to_owned());
+    // A page, asked for as oddly.
+    let pages: Vec<Vec<u8>> = all
+        .iter()
+        .filter(|request| request.starts_with(b"POST "))
+        .map(|request| [b"GET ", &request[5..]].concat())
+        .collect();
+    all.extend(pages);
     all
 }
 
