@@ -399,10 +399,10 @@ fn odd_requests() -> Vec<Vec<u8>> {
         "POST {PATH} HTTP/1.1\r\n{usual}Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"
     ));
     add(plain[..plain.len() - 2].to_owned());
-    // A page, asked for as oddly.
+    // A page, asked for as oddly, but not with a body that is still on its way when the shop answers.
     let pages: Vec<Vec<u8>> = all
         .iter()
-        .filter(|request| request.starts_with(b"POST "))
+        .filter(|request| request.starts_with(b"POST ") && request.len() < 1000)
         .map(|request| [b"GET ", &request[5..]].concat())
         .collect();
     all.extend(pages);
