@@ -2,7 +2,7 @@
 //!
 //! To listen for the end of everything, and to take that back when the request is there, is a good
 //! part of what it costs to turn a buyer away. So it is done once for a connection, and whoever
-//! listens goes on listening.
+//! listens goes on listening: the task is the same, and is woken when it is time.
 
 use crate::closing::Closing;
 use crate::timer::Timer;

@@ -1,7 +1,7 @@
-//! A clock for all that one connection waits for.
+//! A clock for what one connection waits for again and again.
 //!
-//! To set a clock and to take it back is a good part of what a short wait costs. So there is one for
-//! a connection, which is only put on, and only if there is anything to wait for.
+//! To set a clock and to take it back is a good part of what a short wait costs. So a clock that is on
+//! is left on, and put on for the rest if it goes off too early.
 
 use std::future::poll_fn;
 use std::pin::Pin;
