@@ -224,8 +224,10 @@ impl ProxyHttp for Proxy {
             None => self.decide(session, request).await,
         };
         let limits = &request.site.limits;
-        let head = Fields::from(&session.req_header().headers);
-        if matches!(decision, Decision::Pass) && limits.is_announced_too_long(&head) {
+        let headers = &session.req_header().headers;
+        if matches!(decision, Decision::Pass)
+            && limits.is_announced_too_long(&Fields::from(headers))
+        {
             let problem = Problem::BodyTooLong;
             request.notes.code = problem.into();
             return self.answer(session, problem.into()).await;
